@@ -1,0 +1,121 @@
+"""Folders and files that are whole or not there, and tensors that are all read or refused.
+
+A checkpoint is a folder that explains itself: `config.json`, `model.safetensors`, `README.md`.
+Nothing is ever unpickled.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from trivium.config import Settings
+from trivium.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG, TENSORS, README = "config.json", "model.safetensors", "README.md"
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its name only when everything in it is on the disk.
+
+    An existing folder of that name is replaced; what a killed writer left behind is removed by
+    the next one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = path.with_name(f".{path.name}.old")
+    complete(path)
+    for stale in (old, *path.parent.glob(f".{path.name}.*.part")):
+        shutil.rmtree(stale, ignore_errors=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.rglob("*"):
+            _sync(file)
+        _sync(temporary)
+        if path.exists():
+            # A folder cannot be replaced in one step: the old one steps aside first, and
+            # `complete` puts it back if we die between the two renames.
+            path.rename(old)
+        temporary.rename(path)
+        _sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def complete(path: Path) -> Path:
+    """`path`, after undoing what a crash in the middle of `new_folder` may have left."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists() and not path.exists():
+        old.rename(path)
+    return path
+
+
+def save(
+    folder: Path, settings: Settings, tensors: "Mapping[str, torch.Tensor]", readme: str
+) -> None:
+    """Write a checkpoint folder, atomically."""
+    from safetensors.torch import save_file
+
+    with new_folder(folder) as new:
+        (new / CONFIG).write_text(settings.to_json(), encoding="utf-8")
+        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, new / TENSORS, metadata={"format": "pt"})
+        (new / README).write_text(readme, encoding="utf-8")
+
+
+def load_tensors(folder: Path, expected: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """The tensors of a checkpoint, if their names and shapes are exactly the expected ones."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = complete(folder) / TENSORS
+    if not path.exists():
+        raise SettingsError(f"{folder} holds no {TENSORS}, so it is no checkpoint")
+    try:
+        found = load_file(path)
+    except SafetensorError as error:
+        raise SettingsError(f"{path} is not a whole safetensors file: {error}") from error
+    for name in expected.keys() - found.keys():
+        raise SettingsError(f"{path} lacks the tensor {name!r}; {did_you_mean(name, found)}")
+    for name in found.keys() - expected.keys():
+        raise SettingsError(
+            f"{path} has a tensor {name!r} that the model does not; {did_you_mean(name, expected)}"
+        )
+    for name, tensor in expected.items():
+        if found[name].shape != tensor.shape:
+            raise SettingsError(
+                f"{path}: {name!r} has shape {tuple(found[name].shape)}; "
+                f"the model's has {tuple(tensor.shape)}"
+            )
+    return found
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
