@@ -1,0 +1,1 @@
+"""Corpora, the made world, and the way from a corpus to a batch."""
