@@ -1,0 +1,282 @@
+"""A corpus: a folder of Lance tables and `corpus.json`, which says what it is.
+
+Corpora are append-only. A writer commits rows in the order they come, holds a lock, and can be
+killed at any moment: repeating the same command continues after the last commit.
+"""
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trivium.checkpoint import write_file
+from trivium.config import Settings
+from trivium.data import store
+from trivium.data.audio import Samples, decode_audio, decode_file
+from trivium.data.store import Row, Rows, Table
+from trivium.errors import CorpusError, MediaError
+
+CARD = "corpus.json"
+COMMIT_ROWS, COMMIT_BYTES = 4_096, 256 * 2**20
+
+
+class Card(Settings):
+    """What `corpus.json` says."""
+
+    name: str
+    """How reports call the corpus."""
+    licence: str = "unknown"
+    """Terms the data may be used under."""
+    source: str = ""
+    """Where the rows came from."""
+    made_by: dict[str, Any] = {}
+    """The command and its settings; repeating them continues an unfinished corpus."""
+    complete: bool = False
+    """False while rows are still being added."""
+    counts: dict[str, int] = {}
+    """Rows of each table."""
+    fingerprint: str = ""
+    """sha256 over ids, seconds and texts: what scores and resumes refer to."""
+
+
+class Corpus:
+    """An open corpus. Reading is safe from many threads."""
+
+    def __init__(self, path: Path, card: Card) -> None:
+        self.path = path
+        self.card = card
+
+    @classmethod
+    def open(cls, path: Path | str) -> Self:
+        """The corpus in a folder; one that was not finished is refused."""
+        folder = Path(path)
+        if not (folder / CARD).exists():
+            what = "is not there" if not folder.exists() else f"has no {CARD}, so it is no corpus"
+            raise CorpusError(f"{folder} {what}; `trivium world {folder}` makes one to try")
+        card = Card.load(folder / CARD)
+        if not card.complete:
+            raise CorpusError(
+                f"the corpus {folder} was not finished; repeat the command that made it, "
+                "it continues where it stopped"
+            )
+        return cls(folder, card)
+
+    def table(self, name: str) -> Table:
+        """One of the tables: utterances, pictures, sentences."""
+        if name not in self._tables:
+            raise CorpusError(f"{name!r} is no table; tables are {', '.join(self._tables)}")
+        return self._tables[name]
+
+    def count(self, table: str = "utterances") -> int:
+        """Rows of a table."""
+        return self.table(table).count()
+
+    def columns(self, table: str, names: Sequence[str], where: str | None = None) -> pa.Table:
+        """Columns of the rows matching a filter, and `row`, their positions."""
+        return self.table(table).columns(names, where)
+
+    def take(self, table: str, rows: Rows, names: Sequence[str] | None = None) -> pa.Table:
+        """Rows by position; without `names`, all columns but encoded sound and pictures."""
+        return self.table(table).take(rows, names)
+
+    def find(self, id_: str) -> tuple[str, int]:
+        """The table and the position of the row with that id."""
+        for name, table in self._tables.items():
+            quoted = id_.replace("'", "''")
+            rows = table.columns(["id"], f"id = '{quoted}'").column("row")
+            if len(rows):
+                return name, int(rows[0].as_py())
+        raise CorpusError(f"no row of {self.path} has the id {id_!r}; ids look like {self._an_id}")
+
+    def picture_rows(self, ids: Iterable[str]) -> Rows:
+        """Positions of pictures by id."""
+        try:
+            return np.array([self._picture_row[id_] for id_ in ids], np.int64)
+        except KeyError as error:
+            raise CorpusError(f"{self.path} has no picture {error.args[0]!r}") from error
+
+    def sounds(self, rows: pa.Table) -> list[Samples]:
+        """16 kHz samples of taken rows, from their bytes or from the files they link to."""
+        return [
+            self.sound(row)
+            for row in rows.select(["id", "audio", "path", "offset", "seconds"]).to_pylist()
+        ]
+
+    def sound(self, row: Row) -> Samples:
+        """16 kHz samples of one row."""
+        try:
+            if row["audio"] is not None:
+                return decode_audio(row["audio"])
+            if row["path"] is not None:
+                offset = row["offset"]
+                return decode_file(
+                    Path(row["path"]), offset or 0.0, row["seconds"] if offset is not None else None
+                )
+        except MediaError as error:
+            raise MediaError(f"{row['id']}: {error}") from error
+        raise MediaError(f"{row['id']} has no sound")
+
+    @cached_property
+    def _tables(self) -> dict[str, Table]:
+        return {name: Table(self.path / f"{name}.lance") for name in store.SCHEMAS}
+
+    @cached_property
+    def _picture_row(self) -> dict[str, int]:
+        ids = self.columns("pictures", ["id"]).column("id").to_pylist()
+        return {id_: row for row, id_ in enumerate(ids)}
+
+    @cached_property
+    def _an_id(self) -> str:
+        for table in self._tables.values():
+            if table.count():
+                return repr(table.take(np.array([0]), ["id"]).column("id")[0].as_py())
+        return "nothing: it is empty"
+
+
+class CorpusWriter:
+    """Adds rows to a corpus folder, commit by commit; a context manager.
+
+    Leaving it normally finishes the corpus: small files are joined, old versions removed, the
+    card written. Leaving it by an exception keeps what was committed for the next attempt.
+    """
+
+    def __init__(self, path: Path | str, card: Card) -> None:
+        self.path = Path(path)
+        self.card = card
+        self._rows: dict[str, list[Row]] = {name: [] for name in store.SCHEMAS}
+        self._bytes = 0
+        self._finished_before = False
+
+    def __enter__(self) -> Self:
+        _check_parent(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise CorpusError(f"{self.path} is being written by another process") from error
+        try:
+            self._begin()
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+        finally:
+            self._lock.close()
+
+    def has(self, table: str, id_: str) -> bool:
+        """Whether a row with this id was added, now or before an interruption."""
+        return id_ in self._ids[table]
+
+    def add(self, table: str, row: Row) -> None:
+        """Add a row; it is on the disk after the next commit."""
+        id_ = row.get("id")
+        if not isinstance(id_, str) or not id_:
+            raise CorpusError(f"a row of {table} has the id {id_!r}; ids are non-empty texts")
+        unknown = row.keys() - set(store.SCHEMAS[table].names)
+        if unknown:
+            raise CorpusError(f"{id_}: {table} have no column {min(unknown)!r}")
+        if id_ in self._ids[table]:
+            raise CorpusError(f"the id {id_!r} occurs twice in {table}")
+        self._ids[table].add(id_)
+        self._rows[table].append(row)
+        self._bytes += len(row.get("audio") or b"") + len(row.get("image") or b"")
+        if len(self._rows[table]) >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES:
+            self.commit()
+
+    def commit(self) -> None:
+        """Put the rows added so far on the disk; pictures first, for utterances name them."""
+        if any(self._rows.values()) and self._finished_before:
+            # Until the new rows are all there the corpus is unfinished again.
+            write_file(self.path / CARD, self.card.to_json())
+            self._finished_before = False
+        for table in ("pictures", "utterances", "sentences"):
+            if self._rows[table]:
+                store.append(self._table_path(table), store.to_arrow(table, self._rows[table]))
+                self._rows[table] = []
+        self._bytes = 0
+
+    def _begin(self) -> None:
+        card_path = self.path / CARD
+        if card_path.exists():
+            before = Card.load(card_path)
+            self._finished_before = before.complete
+            if before.made_by != self.card.made_by:
+                raise CorpusError(
+                    f"{self.path} was made by {_words(before.made_by)}, and this is "
+                    f"{_words(self.card.made_by)}; name another folder"
+                )
+        elif any(path.name != ".lock" for path in self.path.iterdir()):
+            raise CorpusError(f"{self.path} holds other things; name a new or empty folder")
+        else:
+            write_file(card_path, self.card.to_json())
+        self._ids: dict[str, set[str]] = {}
+        for table in store.SCHEMAS:
+            store.remove_orphans(self._table_path(table))
+            ids = Table(self._table_path(table)).columns(["id"]).column("id")
+            self._ids[table] = set(ids.to_pylist())
+
+    def _finish(self) -> None:
+        self.commit()
+        for table in store.SCHEMAS:
+            store.tidy(self._table_path(table))
+        tables = {name: Table(self._table_path(name)) for name in store.SCHEMAS}
+        done = {
+            "complete": True,
+            "counts": {name: table.count() for name, table in tables.items() if table.count()},
+            "fingerprint": fingerprint(tables.values()),
+        }
+        self.card = self.card.model_copy(update=done)
+        write_file(self.path / CARD, self.card.to_json())
+
+    def _table_path(self, table: str) -> Path:
+        return self.path / f"{table}.lance"
+
+
+def fingerprint(tables: Iterable[Table]) -> str:
+    """sha256 over the identifying columns, whatever the batches they are read in."""
+    whole = hashlib.sha256()
+    for table in tables:
+        names = store.FINGERPRINTED[table.name]
+        columns = {name: (hashlib.sha256(), hashlib.sha256()) for name in names}
+        for batch in table.batches(names, size=65_536):
+            for name, (lengths, values) in columns.items():
+                array = batch.column(name)
+                if pa.types.is_floating(array.type):
+                    lengths.update(array.is_null().to_numpy(zero_copy_only=False).tobytes())
+                    values.update(pc.fill_null(array, 0.0).to_numpy().tobytes())
+                    continue
+                # Lengths beside the joined values: "ab","c" and "a","bc" must differ.
+                lengths.update(pc.fill_null(pc.binary_length(array), -1).to_numpy().tobytes())
+                values.update("".join(value or "" for value in array.to_pylist()).encode())
+        for name, (lengths, values) in columns.items():
+            whole.update(f"{table.name}.{name}:".encode() + lengths.digest() + values.digest())
+    return whole.hexdigest()
+
+
+def _check_parent(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise CorpusError(f"{path} is a file; a corpus is a folder")
+
+
+def _words(made_by: dict[str, Any]) -> str:
+    return json.dumps(made_by, ensure_ascii=False) if made_by else "hand"
