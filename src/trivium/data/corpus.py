@@ -21,11 +21,10 @@ from trivium.checkpoint import write_file
 from trivium.config import Settings
 from trivium.data import store
 from trivium.data.audio import Samples, decode_audio, decode_file
-from trivium.data.store import Row, Rows, Table
+from trivium.data.store import COMMIT_BYTES, COMMIT_ROWS, Row, Rows, Table
 from trivium.errors import CorpusError, MediaError
 
 CARD = "corpus.json"
-COMMIT_ROWS, COMMIT_BYTES = 4_096, 256 * 2**20
 
 
 class Card(Settings):

@@ -20,6 +20,8 @@ from trivium.errors import CorpusError, did_you_mean
 Row = Mapping[str, Any]
 Rows = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
+COMMIT_ROWS, COMMIT_BYTES = 4_096, 256 * 2**20
+
 _NAME = pa.dictionary(pa.int32(), pa.string())  # few values, many rows
 _PHONES = pa.list_(
     pa.struct([("symbol", pa.string()), ("start", pa.float32()), ("end", pa.float32())])
@@ -173,17 +175,22 @@ def append(path: Path, rows: pa.Table) -> None:
     """Commit rows to the table at `path`, which is made if need be."""
     if not Table(path).exists and path.exists():
         shutil.rmtree(path)  # killed before its first commit: only orphans are in it
-    # No row group statistics on megabytes of sound; one file per commit.
     lance.write_dataset(rows, str(path), mode="append" if path.exists() else "create")
 
 
 def tidy(path: Path) -> None:
-    """Join the small files of a table, in order, and remove what only old versions used."""
-    if Table(path).exists:
-        dataset = lance.dataset(str(path))
-        # A large target keeps the number of files, and with it the opening time, small.
-        dataset.optimize.compact_files(target_rows_per_fragment=1_048_576, batch_size=1024)
-        remove_orphans(path)
+    """Join the files of a table, in order, if they are many for what they hold; drop the rest.
+
+    Joining writes every row anew, sound included, so files of full commits are left as they are.
+    """
+    if not Table(path).exists:
+        return
+    dataset = lance.dataset(str(path))
+    size = sum(file.stat().st_size for file in (path / "data").iterdir())
+    full_commits = dataset.count_rows() / COMMIT_ROWS + size / COMMIT_BYTES
+    if len(dataset.get_fragments()) > 2 * (full_commits + 1):
+        dataset.optimize.compact_files(target_rows_per_fragment=16 * COMMIT_ROWS, batch_size=1024)
+    remove_orphans(path)
 
 
 def remove_orphans(path: Path) -> None:

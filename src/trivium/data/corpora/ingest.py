@@ -114,6 +114,7 @@ def ingest(
                 result.unknown_columns.update(record.keys() - _KNOWN)
             advance()
         result.rejected = len(refused)
+        result.added = {name: n for name in store.SCHEMAS if (n := result.added.get(name))}
         lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in refused)
         write_file(out / REJECTED, "".join(lines))
     return result
