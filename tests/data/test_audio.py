@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from trivium.data.audio import (
     decode_with_facts,
     encode_flac,
     encode_wav,
+    resample,
 )
 from trivium.errors import MediaError
 
@@ -55,6 +58,40 @@ def test_two_channels_are_averaged():
 def test_long_sounds_read_in_blocks_are_whole():
     samples = tone(25.0, 50)
     np.testing.assert_allclose(decode_audio(encode_flac(samples)), samples, atol=2**-15)
+
+
+@pytest.mark.parametrize("rate", [8_000, 22_050, 44_100, 192_000])
+def test_sounds_resampled_in_blocks_equal_those_resampled_at_once(rate):
+    samples = tone(23.4, 300, rate)
+    data = encoded(samples, rate, "WAV", "FLOAT")
+    decoded = decode_audio(data)
+    at_once = resample(samples, rate)
+    assert len(decoded) == len(at_once)
+    np.testing.assert_allclose(decoded, at_once, atol=1e-6)
+
+
+BOMB = """
+import io, sys
+import numpy as np
+import soundfile
+from trivium.data.audio import decode_audio
+from trivium.runtime import peak_memory_bytes
+target = io.BytesIO()
+with soundfile.SoundFile(target, "w", 192_000, 2, format="FLAC", subtype="PCM_16") as sound:
+    for _ in range(60):
+        sound.write(np.zeros((192_000 * 5, 2), np.float32))
+before = peak_memory_bytes()
+samples = decode_audio(target.getvalue())
+print(len(target.getvalue()), len(samples), peak_memory_bytes() - before)
+"""
+
+
+def test_memory_follows_what_comes_out_and_not_what_is_inside():
+    done = subprocess.run([sys.executable, "-c", BOMB], capture_output=True, text=True, check=True)
+    size, samples, grown = map(int, done.stdout.split())
+    assert size < 2 * 2**20  # 460 MB of float32 inside
+    assert samples == 300 * 16_000
+    assert grown < 100 * 2**20
 
 
 def test_a_stretch_of_a_file_is_that_stretch(tmp_path):

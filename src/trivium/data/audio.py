@@ -117,26 +117,46 @@ def _read(
     if start_seconds:
         sound.seek(min(round(start_seconds * rate), sound.frames))
     wanted = None if seconds is None else round(seconds * rate)
-    blocks = list(_blocks(sound, limits, wanted))
-    mono = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    if not len(mono):
-        raise MediaError(f"the sound has a header and {len(mono)} samples")
+    read, pieces = 0, []
+    for block, resampled in _resampled(_blocks(sound, limits, wanted), rate):
+        _check_numbers(block, read / rate, rate)
+        read += len(block)
+        pieces.append(resampled)
+    if not read:
+        raise MediaError(f"the sound has a header and {read} samples")
     promised = sound.frames if wanted is None and not start_seconds else wanted
     # libsndfile gives 2**63 - 1 where the header does not say; a lossy end may differ by a frame.
-    if promised is not None and len(mono) < promised < 2**62 and promised - len(mono) > rate // 20:
+    if promised is not None and read < promised < 2**62 and promised - read > rate // 20:
         raise MediaError(
-            f"the sound is cut off: {len(mono) / rate:.2f} s of the {promised / rate:.2f} s "
+            f"the sound is cut off: {read / rate:.2f} s of the {promised / rate:.2f} s "
             "that its header promises"
         )
-    finite = np.isfinite(mono)
+    return np.concatenate(pieces), SoundFacts(sound.format, rate, channels, read / rate)
+
+
+def _resampled(blocks: Iterator[Samples], rate_hz: int) -> Iterator[tuple[Samples, Samples]]:
+    """Each block with what it adds at 16 kHz: an hour at 192 kHz is never in memory whole."""
+    before = next(blocks, None)
+    if before is None:
+        return
+    stream = None
+    for block in blocks:
+        if stream is None and rate_hz != SAMPLE_RATE_HZ:
+            stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, "float32", quality="HQ")
+        yield before, stream.resample_chunk(before) if stream else before
+        before = block
+    last = stream.resample_chunk(before, last=True) if stream else resample(before, rate_hz)
+    yield before, last
+
+
+def _check_numbers(block: Samples, start_seconds: float, rate_hz: int) -> None:
+    finite = np.isfinite(block)
     if not finite.all():
-        first = int(np.argmin(finite)) / rate
+        first = start_seconds + int(np.argmin(finite)) / rate_hz
         raise MediaError(
             f"the sound has {int((~finite).sum()):,} samples that are not numbers, "
             f"the first at {first:.2f} s"
         )
-    facts = SoundFacts(sound.format, rate, channels, len(mono) / rate)
-    return resample(mono, rate), facts
 
 
 def _blocks(
