@@ -77,13 +77,20 @@ def save(
     folder: Path, settings: Settings, tensors: "Mapping[str, torch.Tensor]", readme: str
 ) -> None:
     """Write a checkpoint folder, atomically."""
+    with new_folder(folder) as new:
+        fill(new, settings, tensors, readme)
+
+
+def fill(
+    folder: Path, settings: Settings, tensors: "Mapping[str, torch.Tensor]", readme: str
+) -> None:
+    """Write the files of a checkpoint into a folder that is there."""
     from safetensors.torch import save_file
 
-    with new_folder(folder) as new:
-        (new / CONFIG).write_text(settings.to_json(), encoding="utf-8")
-        contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, new / TENSORS, metadata={"format": "pt"})
-        (new / README).write_text(readme, encoding="utf-8")
+    (folder / CONFIG).write_text(settings.to_json(), encoding="utf-8")
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, folder / TENSORS, metadata={"format": "pt"})
+    (folder / README).write_text(readme, encoding="utf-8")
 
 
 def load_tensors(folder: Path, expected: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":

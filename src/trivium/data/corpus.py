@@ -151,7 +151,7 @@ class CorpusWriter:
         self.path = Path(path)
         self.card = card
         self._rows: dict[str, list[Row]] = {name: [] for name in store.SCHEMAS}
-        self._bytes = 0
+        self._bytes = dict.fromkeys(store.SCHEMAS, 0)
         self._finished_before = False
 
     def __enter__(self) -> Self:
@@ -198,21 +198,21 @@ class CorpusWriter:
             raise CorpusError(f"the id {id_!r} occurs twice in {table}")
         self._ids[table].add(id_)
         self._rows[table].append(row)
-        self._bytes += len(row.get("audio") or b"") + len(row.get("image") or b"")
-        if len(self._rows[table]) >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES:
-            self.commit()
+        self._bytes[table] += len(row.get("audio") or b"") + len(row.get("image") or b"")
+        if len(self._rows[table]) >= COMMIT_ROWS or self._bytes[table] >= COMMIT_BYTES:
+            # Utterances name pictures, which must be there first.
+            self.commit(("pictures", "utterances") if table == "utterances" else (table,))
 
-    def commit(self) -> None:
-        """Put the rows added so far on the disk; pictures first, for utterances name them."""
+    def commit(self, tables: Sequence[str] = ("pictures", "utterances", "sentences")) -> None:
+        """Put the rows added so far on the disk."""
         if any(self._rows.values()) and self._finished_before:
             # Until the new rows are all there the corpus is unfinished again.
             write_file(self.path / CARD, self.card.to_json())
             self._finished_before = False
-        for table in ("pictures", "utterances", "sentences"):
+        for table in tables:
             if self._rows[table]:
                 store.append(self._table_path(table), store.to_arrow(table, self._rows[table]))
-                self._rows[table] = []
-        self._bytes = 0
+                self._rows[table], self._bytes[table] = [], 0
 
     def _begin(self) -> None:
         card_path = self.path / CARD

@@ -8,7 +8,7 @@ from trivium.data import store
 from trivium.data.audio import decode_audio, encode_flac
 from trivium.data.corpus import Card, Corpus, CorpusWriter
 from trivium.data.examine.check import KINDS, check
-from trivium.data.examine.describe import describe
+from trivium.data.examine.describe import describe, facts_table
 from trivium.data.examine.sheet import write_sheet
 from trivium.data.examine.show import show_row
 from trivium.errors import CorpusError
@@ -89,10 +89,15 @@ def test_description_counts_what_is_there(tmp_path):
     rows = [utterance(n, language=("en", "hi")[n % 2], speaker=f"s{n}") for n in range(6)]
     rows.append(utterance(6, split="test", language=None, speaker=None))
     facts = describe(write(tmp_path / "c", utterances=rows))
-    told = {(f.split, f.language): (f.rows, f.speakers) for f in facts.splits}
-    assert told == {("test", "-"): (1, 0), ("train", "en"): (3, 3), ("train", "hi"): (3, 3)}
-    seconds = sum(fact.seconds for fact in facts.splits)
+    told = {f.language: (f.rows, f.speakers) for f in facts.languages}
+    assert told == {
+        "-": ({"test": 1}, 0), "en": ({"train": 3}, 3), "hi": ({"train": 3}, 3),
+    }  # fmt: skip
+    seconds = sum(fact.seconds for fact in facts.languages)
     assert seconds == pytest.approx(sum(row["seconds"] for row in rows), rel=1e-6)
+    headers, cells = facts_table(facts)
+    assert headers == ["table", "language", "train", "test", "speech", "speakers"]
+    assert cells[1] == ["utterances", "en", "3", "0", "0.9 s", "3"]
     assert facts.columns == {
         "utterances": [
             "id",

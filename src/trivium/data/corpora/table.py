@@ -22,7 +22,13 @@ def read(source: Path) -> Iterator[Record | BadLine]:
         raise CorpusError(f"{source} is none of {', '.join(SUFFIXES)}")
     if not source.is_file():
         raise CorpusError(f"the table {source} is not there")
-    for number, record in enumerate(readers[source.suffix](source), 1):
+    return _with_ids(source, readers[source.suffix](source))
+
+
+def _with_ids(
+    source: Path, records: Iterator[dict[str, Any] | BadLine]
+) -> Iterator[Record | BadLine]:
+    for number, record in enumerate(records, 1):
         if isinstance(record, BadLine):
             yield record
             continue

@@ -1,4 +1,4 @@
-"""What a corpus holds: rows, seconds, languages and speakers of each split."""
+"""What a corpus holds: rows of each split, speech, languages, speakers, columns."""
 
 from dataclasses import dataclass
 
@@ -7,63 +7,85 @@ import pyarrow.compute as pc
 
 from trivium.data import store
 from trivium.data.corpus import Corpus
+from trivium.report import duration
 
 
 @dataclass(frozen=True)
-class SplitFacts:
-    """One split of one language of one table."""
+class LanguageFacts:
+    """One language of one table."""
 
     table: str
-    split: str
     language: str
-    rows: int
+    rows: dict[str, int]  # of each split
     seconds: float | None
     speakers: int | None
 
 
 @dataclass(frozen=True)
 class CorpusFacts:
-    """All splits, and which columns of each table have any value."""
+    """All languages, the splits there are, and which columns of each table have any value."""
 
-    splits: list[SplitFacts]
+    languages: list[LanguageFacts]
+    splits: list[str]
     columns: dict[str, list[str]]
     disk_bytes: int
 
 
 def describe(corpus: Corpus) -> CorpusFacts:
     """Statistics of a corpus, read from its light columns."""
-    splits: list[SplitFacts] = []
+    languages: list[LanguageFacts] = []
     columns: dict[str, list[str]] = {}
     for name in store.SCHEMAS:
         if corpus.count(name):
-            splits += _splits(corpus, name)
+            languages += _languages(corpus, name)
             columns[name] = _filled(corpus, name)
+    usual = {"train": 0, "dev": 1, "test": 2}
+    names = {split for facts in languages for split in facts.rows}
+    splits = sorted(names, key=lambda name: (usual.get(name, 3), name))
     size = sum(path.stat().st_size for path in corpus.path.rglob("*") if path.is_file())
-    return CorpusFacts(splits, columns, size)
+    return CorpusFacts(languages, splits, columns, size)
 
 
-def _splits(corpus: Corpus, table: str) -> list[SplitFacts]:
-    keys = [name for name in ("split", "language") if name in store.SCHEMAS[table].names]
-    measures = ["seconds", "speaker"] if table == "utterances" else []
-    rows = corpus.columns(table, [*keys, *measures])
-    plain = pa.table({name: _plain(rows.column(name)) for name in [*keys, *measures]})
+def facts_table(facts: CorpusFacts) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells of the statistics, a line for each language of each table."""
+    headers = ["table", "language", *facts.splits, "speech", "speakers"]
+    cells = [
+        [
+            line.table,
+            line.language,
+            *(f"{line.rows.get(split, 0):,}" for split in facts.splits),
+            duration(line.seconds) if line.seconds is not None else "",
+            f"{line.speakers:,}" if line.speakers else "",
+        ]
+        for line in facts.languages
+    ]
+    return headers, cells
+
+
+def _languages(corpus: Corpus, table: str) -> list[LanguageFacts]:
+    known = store.SCHEMAS[table].names
+    names = [name for name in ("language", "split", "seconds", "speaker") if name in known]
+    rows = corpus.columns(table, names)
+    plain = pa.table({name: _plain(rows.column(name)) for name in names})
+    if "language" not in names:
+        plain = plain.append_column("language", pa.nulls(len(plain), pa.string()))
     wanted: list[tuple[str | list[str], str]] = [([], "count_all")]
-    if measures:
+    if "seconds" in names:
         wanted += [("seconds", "sum"), ("speaker", "count_distinct")]
-    groups = plain.group_by(keys).aggregate(wanted).to_pylist()
-    facts = [
-        SplitFacts(
+    of_language = plain.group_by("language").aggregate(wanted).to_pylist()
+    splits: dict[str | None, dict[str, int]] = {}
+    for group in plain.group_by(["language", "split"]).aggregate([([], "count_all")]).to_pylist():
+        splits.setdefault(group["language"], {})[group["split"] or "-"] = group["count_all"]
+    return [
+        LanguageFacts(
             table=table,
-            split=group["split"] or "-",
-            language=group.get("language") or "-",
-            rows=group["count_all"],
+            language=group["language"] or "-",
+            rows=splits[group["language"]],
             seconds=group.get("seconds_sum"),
             speakers=group.get("speaker_count_distinct"),
         )
-        for group in groups
+        for group in sorted(of_language, key=lambda group: group["language"] or "")
     ]
-    usual = {"train": 0, "dev": 1, "test": 2}
-    return sorted(facts, key=lambda fact: (usual.get(fact.split, 3), fact.split, fact.language))
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from trivium.data.corpus import Corpus
-from trivium.data.examine.describe import describe
+from trivium.data.examine.describe import describe, facts_table
 from trivium.data.store import Row
-from trivium.report import data_uri, duration, html_table, write_page
+from trivium.report import data_uri, html_table, write_page
 from trivium.runtime import derive_seed
 
 COLUMNS = ("id", "audio", "path", "offset", "seconds", "text", "language", "speaker", "picture",
@@ -88,28 +88,9 @@ def _sentences(corpus: Corpus, rng: np.random.Generator, cards: int) -> str:
 
 
 def _facts(corpus: Corpus) -> str:
-    rows = [
-        [
-            fact.table,
-            fact.split,
-            fact.language,
-            f"{fact.rows:,}",
-            _time(fact.seconds),
-            _count(fact.speakers),
-        ]
-        for fact in describe(corpus).splits
-    ]
-    headers = ["table", "split", "language", "rows", "speech", "speakers"]
-    return html_table(headers, rows, frozenset({3, 4, 5}))
+    headers, cells = facts_table(describe(corpus))
+    return html_table(headers, cells, frozenset(range(2, len(headers))))
 
 
 def _grid(cards: Any) -> str:
     return f'<div class="grid">{"".join(cards)}</div>'
-
-
-def _time(seconds: float | None) -> str:
-    return "" if seconds is None else duration(seconds)
-
-
-def _count(number: int | None) -> str:
-    return f"{number:,}" if number else ""

@@ -135,8 +135,10 @@ def tasks(settings: WorldSettings) -> list[Task]:
     languages = list(settings.languages)
     utterances = list(_cut("utterances", spoken, languages, TASK_ROWS, settings.seed))
     sentences = list(_cut("sentences", written, languages, SENTENCE_TASK_ROWS, settings.seed))
-    # The quick ones first, so that the time left, told in utterances, is near the truth.
-    return sentences + pictures + utterances
+    # Side by side, so that the time left, told in utterances, is near the truth.
+    places = [(i / len(kind), task) for kind in (pictures, sentences, utterances)
+              for i, task in enumerate(kind)]  # fmt: skip
+    return [task for _, task in sorted(places, key=lambda pair: pair[0])]
 
 
 def run(task: Task) -> list[dict[str, Any]]:

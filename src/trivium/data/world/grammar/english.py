@@ -142,11 +142,11 @@ _FEELINGS: dict[int, tuple[str, str, str, str]] = {
 
 def caption(scene: Scene, style: int) -> Line:
     """Say what is seen; style is taken modulo 3: there is ..., ... is, and the bare phrase."""
-    words = {"first": _phrase(scene.first), "be": "is" if scene.first.count == 1 else "are"}
+    first, be = _phrase(scene.first), "is" if scene.first.count == 1 else "are"
     if scene.second is None or scene.relation is None:
-        return _line(_ONE_GROUP[style % 3].format(**words))
+        return _line(_ONE_GROUP[style % 3].format(first=first, be=be))
     landmark = f"{_RELATIONS[scene.relation]} {_phrase(scene.second)}"
-    return _line(_TWO_GROUPS[style % 3].format(landmark=landmark, **words))
+    return _line(_TWO_GROUPS[style % 3].format(first=first, be=be, landmark=landmark))
 
 
 def request(request: Request, style: int) -> Line:
