@@ -1,0 +1,133 @@
+"""`trivium corpus ...`: look at a corpus, check it, or make one of a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trivium.cli import console
+
+if TYPE_CHECKING:
+    from trivium.data.corpora.ingest import Ingested
+
+app = typer.Typer(no_args_is_help=True, help="Look at a corpus, check it, import one.")
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The corpus folder.")]
+
+
+@app.command()
+def info(folder: Folder) -> None:
+    """Rows, hours of speech, languages, speakers, columns and licence."""
+    from trivium.data.corpus import Corpus
+    from trivium.data.examine.describe import describe, facts_table
+
+    corpus = Corpus.open(folder)
+    facts = describe(corpus)
+    card = corpus.card
+    console.say(f"{card.name}: {card.source}".rstrip(": "))
+    console.say(f"licence {card.licence}; {facts.disk_bytes / 1e6:,.1f} MB on disk")
+    console.say(f"fingerprint {card.fingerprint[:16]}")
+    console.table(*facts_table(facts))
+    for table, names in facts.columns.items():
+        console.say(f"{table}: {', '.join(names)}")
+
+
+@app.command()
+def show(
+    folder: Folder,
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of a row.")],
+    out: Annotated[Path, typer.Option(help="Where the wav and the picture are written.")] = Path(),
+) -> None:
+    """Write the sound and the picture of one row, and print the rest of it."""
+    from trivium.data.corpus import Corpus
+    from trivium.data.examine.show import show_row
+
+    shown = show_row(Corpus.open(folder), id_, out)
+    for name, value in shown.columns.items():
+        console.say(f"{name:<21}{value}")
+    for path in shown.files:
+        console.say(f"wrote {path}")
+
+
+@app.command()
+def check(
+    folder: Folder,
+    limit: Annotated[int, typer.Option(help="Findings of one kind to print.")] = 10,
+) -> None:
+    """Decode everything and name what is wrong; exit code 1 if anything is."""
+    from trivium.data.corpus import Corpus
+    from trivium.data.examine.check import KINDS
+    from trivium.data.examine.check import check as examine
+
+    corpus = Corpus.open(folder)
+    counts = dict.fromkeys(KINDS, 0)
+    total = corpus.count("utterances") + corpus.count("pictures")
+    with console.Progress("check", "rows", total) as progress:
+        for finding in examine(corpus, progress.advance):
+            counts[finding.kind] += 1
+            if counts[finding.kind] <= limit:
+                console.say(f"{finding.kind}: {finding.sentence}")
+    for kind, count in counts.items():
+        if count:
+            console.say(f"{count:,} {KINDS[kind]}")
+    if any(counts.values()):
+        raise typer.Exit(1)
+    console.say(f"{total:,} rows checked, nothing wrong")
+
+
+@app.command()
+def sheet(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option(help="The page; DIR/sheet.html if not named.")] = None,
+    cards: Annotated[int, typer.Option(min=1, help="Pictures to show.")] = 24,
+) -> None:
+    """Write one self-contained page with pictures, players and texts."""
+    from trivium.data.corpus import Corpus
+    from trivium.data.examine.sheet import write_sheet
+
+    target = out or folder / "sheet.html"
+    write_sheet(Corpus.open(folder), target, cards)
+    console.say(f"wrote {target}")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A csv, tsv, jsonl or parquet table.")],
+    out: Annotated[Path, typer.Argument(help="The corpus folder to make or continue.")],
+    audio_root: Annotated[
+        Path | None, typer.Option(help="Where relative paths start; the table's folder if absent.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of rows that name none.")] = "train",
+    link: Annotated[bool, typer.Option("--link", help="Keep paths of sounds, not bytes.")] = False,
+    name: Annotated[str | None, typer.Option(help="Name of the corpus.")] = None,
+    licence: Annotated[str, typer.Option(help="Terms of use of the data.")] = "unknown",
+) -> None:
+    """Make a corpus of your own table with columns audio, text, language, image, ... (any subset).
+
+    What cannot be read is skipped, counted, and listed with its reason in rejected.jsonl. An
+    interrupted import continues when the command is repeated.
+    """
+    from trivium.data.corpora import table
+    from trivium.data.corpora.ingest import REJECTED, IngestOptions, ingest
+    from trivium.data.corpus import Card
+
+    root = audio_root or source.parent
+    made_by = {"command": "corpus import", "table": source.name, "split": split, "link": link}
+    card = Card(name=name or out.name, licence=licence, source=f"{source.name}.", made_by=made_by)
+    with console.Progress("import", "rows") as progress:
+        options = IngestOptions(root=root, split=split, link=link)
+        result = ingest(table.read(source), out, card, options, progress.advance)
+    _report(result, out, out / REJECTED)
+
+
+def _report(result: "Ingested", out: Path, rejected: Path) -> None:
+    added = console.counted(result.added) or "nothing new"
+    there = f" ({result.already:,} rows were there)" if result.already else ""
+    console.say(f"added {added} to {out}{there}")
+    if result.rejected:
+        skipped = console.counted({"rows": result.rejected})
+        console.say(f"skipped {skipped}; reasons are in {rejected}")
+    if result.unknown_columns:
+        console.say(f"kept in extra: the columns {', '.join(sorted(result.unknown_columns))}")
+    if result.misnamed:
+        files, first = console.counted({"files": len(result.misnamed)}), result.misnamed[0]
+        console.say(f"read by content, not by name: {files}, such as {first}")
