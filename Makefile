@@ -15,14 +15,21 @@ install: $(VENV)/.installed  ## a private environment from the lock file
 # torch first and by itself: with its hash in the lock pip would take the CUDA build even where
 # a CPU build lies at hand. Then everything else by hash, then this package alone.
 $(VENV)/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null \
+	  || { echo "there is no $(PYTHON); name the Python to use: make PYTHON=python3.12"; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "trivium needs Python 3.11 or newer; this is $$($(PYTHON) -V). Name another: make PYTHON=python3.12"; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "installing into $(VENV), about two minutes the first time"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo "$(TORCH)" > $@
+
+# Another TORCH than the one installed is installed too.
+ifneq ($(shell cat $(VENV)/.installed 2>/dev/null),$(TORCH))
+.PHONY: $(VENV)/.installed
+endif
 
 demo: install   ## make a small corpus, show it, say what to type next
 	@$(BIN)/trivium demo
@@ -43,7 +50,7 @@ format: install ## rewrite the files as `make check` wants them
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks; $(BIN)/ruff format src tests benchmarks
 
 docs: install   ## docs/commands.md from the commands themselves
-	@$(BIN)/python -m tests.guards.commands_page > docs/commands.md.part && mv docs/commands.md.part docs/commands.md
+	@$(BIN)/python -m tests.guards.commands_page > .commands.part && mv .commands.part docs/commands.md
 
 lock: install   ## renew requirements.lock (CONTRIBUTING says when)
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet $(TORCH) pip-tools

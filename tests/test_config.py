@@ -91,3 +91,17 @@ def test_a_missing_file_is_named(tmp_path):
 def test_settings_cannot_change():
     with pytest.raises(ValueError, match="frozen"):
         Run().steps = 3
+
+
+def test_a_name_that_occurs_twice_is_not_decided_in_silence(tmp_path):
+    (tmp_path / "run.json").write_text('{"steps": 1, "steps": 2}')
+    with pytest.raises(SettingsError, match="'steps' occurs twice"):
+        Run.load(tmp_path / "run.json")
+
+
+def test_a_folder_and_a_bottomless_file_are_refused(tmp_path):
+    with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+        Run.load(tmp_path)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(SettingsError, match="is not JSON"):
+        Run.load(tmp_path / "deep.json")

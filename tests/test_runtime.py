@@ -1,3 +1,5 @@
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,3 +25,9 @@ def test_seeds_suit_torch_and_numpy(parts):
 def test_joining_parts_is_not_the_same_as_splitting_them():
     assert derive_seed("ab", "c") != derive_seed("a", "bc")
     assert derive_seed(1) != derive_seed("1")
+
+
+def test_numpys_whole_numbers_are_the_same_numbers():
+    assert derive_seed(np.int64(3), "a") == derive_seed(3, "a")
+    with pytest.raises(TypeError):
+        derive_seed(3.0)

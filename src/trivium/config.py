@@ -49,13 +49,25 @@ class Settings(BaseModel):
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file, or one sentence on what is wrong with it."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text, object_pairs_hook=_without_repeats)
     except FileNotFoundError as error:
         raise SettingsError(f"{path} is not there") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise SettingsError(f"{path} holds a {type(values).__name__}; expected an object {{...}}")
+    return values
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are all different; JSON's last one would win in silence."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name {max(names, key=names.count)!r} occurs twice in one object")
     return values
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import operator
 import os
 import platform
 import resource
@@ -18,8 +19,8 @@ def derive_seed(*parts: int | str) -> int:
     """
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        kind = "i" if isinstance(part, int) else "s"
-        word = f"{kind}{part}".encode()
+        # numpy's whole numbers are the same numbers.
+        word = f"s{part}".encode() if isinstance(part, str) else f"i{operator.index(part)}".encode()
         digest.update(len(word).to_bytes(4, "little") + word)
     return int.from_bytes(digest.digest(), "little") >> 1
 

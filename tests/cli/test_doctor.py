@@ -1,4 +1,5 @@
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ def test_little_memory_and_disk_are_pointed_out(monkeypatch):
     found = told(monkeypatch)
     assert (found["memory"].value, found["memory"].means) == ("2 GiB", "tight for training")
     assert found["free disk here"].means == "base needs 10 GiB"
+
+
+def test_a_torch_that_does_not_load_is_a_line_and_not_the_end(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    found = told(monkeypatch)
+    assert found["gpu"].value == "unknown"
+    assert "torch cannot be loaded" in found["gpu"].means
+    assert "hub" in found

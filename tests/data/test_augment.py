@@ -129,3 +129,18 @@ def test_the_longest_stretch_is_that_of_the_slowest_warp() -> None:
     slowest = AugmentSettings(warp=(0.9, 0.9))
     sound = sine(1)
     assert len(augment(sound, slowest, generator(0))) <= len(sound) * slowest.longest_stretch
+
+
+@given(st.integers(0, 2**31))
+def test_one_change_does_not_shift_the_others(seed):
+    samples = np.random.default_rng(seed).standard_normal(4_000).astype(np.float32)
+
+    def noise_of(**others):
+        settings = AugmentSettings(noise_snr_db=(10, 10), **others)
+        changed = augment(samples, settings, np.random.Generator(np.random.PCG64(seed)))
+        before = AugmentSettings(**others)
+        return changed - augment(samples, before, np.random.Generator(np.random.PCG64(seed)))
+
+    alone, with_room = noise_of(), noise_of(reverb_seconds=(0.1, 0.1))
+    scale = np.linalg.norm(alone) / np.linalg.norm(with_room)
+    np.testing.assert_allclose(with_room * scale, alone, atol=1e-4)

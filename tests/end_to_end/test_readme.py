@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ACTIVATE = ". .venv/bin/activate"
 
 
 def clean_copy(target: Path) -> Path:
@@ -34,10 +35,11 @@ def lend_environment(copy: Path) -> None:
     ours = next(path for path in sys.path if path.endswith("site-packages"))
     (site / "lent.pth").write_text(f"{copy / 'src'}\n{ours}\n")
     script = venv / "bin" / "trivium"
-    script.write_text(f"#!{venv}/bin/python\nfrom trivium.cli.main import main\n"
+    script.write_text(f"#!{venv}/bin/python\nfrom trivium.__main__ import main\n"
                       "if __name__ == '__main__':\n    main()\n")  # fmt: skip
     script.chmod(0o755)
-    (venv / ".installed").touch()
+    makefile = (ROOT / "Makefile").read_text()
+    (venv / ".installed").write_text(re.search(r"^TORCH +\?= (.*)$", makefile, re.MULTILINE)[1])
 
 
 def blocks(language: str) -> list[str]:
@@ -45,8 +47,12 @@ def blocks(language: str) -> list[str]:
 
 
 def run(command: str, copy: Path) -> str:
-    environment = os.environ | {"PATH": f"{copy / '.venv' / 'bin'}:{os.environ['PATH']}"}
-    environment.pop("PYTHONPATH", None)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ours = str(Path(sys.executable).parent)
+    places = [place for place in os.environ["PATH"].split(":") if place != ours]
+    environment["PATH"] = ":".join(places)  # as it is for a person who has just cloned
+    if not command.startswith("make"):
+        command = f"{ACTIVATE}; {command}"
     done = subprocess.run(["bash", "-c", command], cwd=copy, env=environment, check=False,
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
@@ -77,6 +83,7 @@ def test_the_readmes_commands_print_what_it_shows(tmp_path):
     shell = "\n".join(blocks("bash"))
     assert re.search(r"^make demo", shell, re.MULTILINE)
     assert re.search(r"^make test", shell, re.MULTILINE)
+    assert ACTIVATE in shell
     output = run("make demo", copy)
     assert "Next:" in output
     assert (copy / "demo" / "world" / "sheet.html").exists()

@@ -23,7 +23,7 @@ def test_help_loads_nothing_heavy(arguments):
     code = f"""
 import sys
 sys.argv = ["trivium", *{arguments!r}]
-from trivium.cli.main import main
+from trivium.__main__ import main
 try:
     main()
 except SystemExit as stop:

@@ -71,7 +71,8 @@ def loader(
     from trivium.data.loader import Loader, LoaderSettings, Spent
     from trivium.data.source import Source, SourceSettings
 
-    settings = SourceSettings(corpora=(corpus,), split=split, seconds=seconds, columns=("audio",))
+    values = {"corpora": [corpus], "split": split, "seconds": seconds, "columns": ["audio"]}
+    settings = SourceSettings.parse(values, "trivium bench loader")
     source = Source(settings)
     ours = Loader({"speech": source}, LoaderSettings(threads=threads))
     for _ in ours.steps(0, 1):

@@ -1,10 +1,14 @@
 """What commands print: progress on stderr, results on stdout."""
 
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
+
+import typer
 
 from trivium.report import duration
 
@@ -82,8 +86,9 @@ def counted(counts: Mapping[str, int]) -> str:
 
 
 def say(text: str) -> None:
-    """A line of result on stdout."""
-    print(text, flush=True)
+    """A line of result on stdout; a reader that has had enough (head, less) ends the command."""
+    with _reader_may_leave():
+        print(text, flush=True)
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
@@ -100,7 +105,19 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     for line in lines:
         shown.add_row(*line)
     console = Console() if sys.stdout.isatty() else Console(width=140)
-    console.print(shown, markup=False)
+    with console.capture() as written:  # rich would end the program at a closed pipe
+        console.print(shown, markup=False)
+    say(written.get().rstrip("\n"))
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        # Python would try once more to write what is left when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from error
 
 
 def _cell(value: object) -> str:

@@ -1,5 +1,6 @@
 """`trivium demo`: the first look."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -27,8 +28,9 @@ def demo(
     rows = [(row["language"], row["text"]) for row in shown.to_pylist()]
     console.table(("", "one picture, said in six languages"), rows)
     write_sheet(corpus, out / "sheet.html")
+    activate = "" if shutil.which("trivium") else "\n  . .venv/bin/activate"
     console.say(f"""\
-Next:
+Next:{activate}
   open {out / "sheet.html"} in a browser        pictures, players, texts
   trivium corpus show {out} scene-train-000000-en --out {folder}
   trivium corpus check {out}

@@ -61,8 +61,12 @@ def findings(folder: Path) -> Iterator[Finding]:
 
 
 def _devices() -> Iterator[Finding]:
-    import torch
-
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # a build for another system or CUDA
+        reason = str(error).splitlines()[0]
+        yield Finding("gpu", "unknown", f"torch cannot be loaded ({reason}); install it again")
+        return
     for number in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(number)
         yield Finding(
@@ -79,9 +83,12 @@ def _devices() -> Iterator[Finding]:
 
 def _codecs() -> Iterator[Finding]:
     """Encode a tenth of a second and read it back: a name in a list is no proof."""
-    import numpy as np
-    import soundfile
-
+    try:
+        import numpy as np
+        import soundfile
+    except (ImportError, OSError) as error:
+        yield Finding("sound formats", "none", f"soundfile cannot be loaded ({error})")
+        return
     tone = np.sin(np.arange(4_800) / 20).astype(np.float32)
     formats = {"wav": ("WAV", "PCM_16"), "flac": ("FLAC", "PCM_16"), "ogg": ("OGG", "VORBIS"),
                "opus": ("OGG", "OPUS"), "mp3": ("MP3", "MPEG_LAYER_III")}  # fmt: skip

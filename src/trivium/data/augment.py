@@ -63,10 +63,12 @@ def augment(samples: Samples, settings: AugmentSettings, generator: np.random.Ge
     )
     # All is drawn whether it is used or not, so that one setting does not shift the others.
     draws = generator.random((len(changes), 2)).tolist()
-    for (change, limits), (chance, value) in zip(changes, draws, strict=True):
+    seeds = generator.integers(2**63, size=len(changes)).tolist()
+    for (change, limits), (chance, value), seed in zip(changes, draws, seeds, strict=True):
         if limits is not None and chance < settings.probability:
             low, high = limits
-            samples = change(samples, low + value * (high - low), generator)
+            own = np.random.Generator(np.random.PCG64(seed))
+            samples = change(samples, low + value * (high - low), own)
     return samples
 
 

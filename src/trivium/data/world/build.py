@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from trivium.config import Settings
 from trivium.data.audio import SAMPLE_RATE_HZ, encode_flac
@@ -72,7 +73,7 @@ class WorldSettings(Settings):
     """How much: seconds, about 5 hours, about 50 hours of speech in six languages."""
     seed: int = 0
     """Another seed, another world."""
-    languages: tuple[str, ...] = tuple(LANGUAGES)
+    languages: tuple[str, ...] = Field(default=tuple(LANGUAGES), min_length=1)
     """Codes of the languages spoken."""
 
 
@@ -127,9 +128,10 @@ def tasks(settings: WorldSettings) -> list[Task]:
     spoken: dict[ContentKind, int] = {
         "scene": size.scenes, "request": size.requests, "feeling": size.feelings,
     }  # fmt: skip
+    # A few hundred requests and feelings can be said, and millions of scenes.
+    few = size.sentences // 20
     written: dict[ContentKind, int] = {
-        "scene": size.sentences // 2, "request": size.sentences // 4,
-        "feeling": size.sentences // 4,
+        "scene": size.sentences - 2 * few, "request": few, "feeling": few,
     }  # fmt: skip
     pictures = list(_cut("pictures", {"scene": size.scenes}, [""], TASK_ROWS, settings.seed))
     languages = list(settings.languages)
