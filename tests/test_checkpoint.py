@@ -121,3 +121,44 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
         assert weights.min() == weights.max() == Toy.load(folder / "config.json").width
     checkpoint.save(folder, Toy(), tensors(), "")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_writers_of_names_alike_leave_one_another_alone(tmp_path):
+    with checkpoint.new_folder(tmp_path / "step.1") as new:
+        (new / "half").touch()
+        checkpoint.save(tmp_path / "step", Toy(), tensors(), "")
+        checkpoint.write_file(tmp_path / "step.txt", "text")
+        assert (new / "half").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step", "step.1", "step.txt"]
+
+
+def test_what_a_dead_writer_left_is_removed_and_a_living_one_s_is_not(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                          capture_output=True, text=True, check=True).stdout.strip()  # fmt: skip
+    stale = tmp_path / f".a.txt.{dead}.{'0' * 32}.part"
+    living = tmp_path / f".a.txt.{os.getpid()}.{'0' * 32}.part"
+    for path in (stale, living):
+        path.touch()
+    checkpoint.write_file(tmp_path / "a.txt", "text")
+    assert (stale.exists(), living.exists()) == (False, True)
+
+
+def test_a_checksum_is_of_the_tensors(tmp_path):
+    for name, value in (("one", 1), ("same", 1), ("other", 2)):
+        checkpoint.save(tmp_path / name, Toy(), tensors(value), name)
+    sums = {name: checkpoint.checksum(tmp_path / name) for name in ("one", "same", "other")}
+    assert sums["one"] == sums["same"] != sums["other"]
+
+
+def test_tied_tensors_are_stored_once_and_come_back_tied(tmp_path):
+    def model():
+        layers = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+        layers[1].weight = layers[0].weight
+        return layers
+
+    one, other = model(), model()
+    checkpoint.save(tmp_path / "m", Toy(), checkpoint.model_tensors(one), "")
+    assert "1.weight" not in checkpoint.model_tensors(one)
+    checkpoint.load_into(other, tmp_path / "m")
+    x = torch.randn(2, 3)
+    assert torch.equal(one(x), other(x))

@@ -4,7 +4,9 @@ A checkpoint is a folder that explains itself: `config.json`, `model.safetensors
 Nothing is ever unpickled.
 """
 
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +25,8 @@ CONFIG, TENSORS, README = "config.json", "model.safetensors", "README.md"
 
 def write_file(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    _remove_stale(path)
+    temporary = _part(path)
     try:
         with temporary.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
@@ -45,9 +48,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     old = path.with_name(f".{path.name}.old")
     complete(path)
-    for stale in (old, *path.parent.glob(f".{path.name}.*.part")):
-        shutil.rmtree(stale, ignore_errors=True)
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    shutil.rmtree(old, ignore_errors=True)
+    _remove_stale(path)
+    temporary = _part(path)
     temporary.mkdir()
     try:
         yield temporary
@@ -118,6 +121,55 @@ def load_tensors(folder: Path, expected: "Mapping[str, torch.Tensor]") -> "dict[
                 f"the model's has {tuple(tensor.shape)}"
             )
     return found
+
+
+def model_tensors(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":
+    """What a checkpoint holds: every tensor once, tied ones under their first name."""
+    seen: set[int] = set()
+    tensors = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            tensors[name] = tensor.detach()
+    return tensors
+
+
+def load_into(model: "torch.nn.Module", folder: Path) -> None:
+    """Put the tensors of a checkpoint into a model; all of them, and no others."""
+    expected = model_tensors(model)
+    found = load_tensors(folder, expected)
+    for name, tensor in expected.items():
+        tensor.copy_(found[name])
+
+
+def checksum(folder: Path) -> str:
+    """sha256 of a checkpoint's tensors: which model a vector or a score is of."""
+    with (complete(folder) / TENSORS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _part(path: Path) -> Path:
+    """A name for what will be `path`, with the process that writes it."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex}.part")
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what writers of `path` left that are no more."""
+    pattern = re.compile(re.escape(f".{path.name}.") + r"(\d+)\.[0-9a-f]{32}\.part")
+    for stale in path.parent.iterdir():
+        match = pattern.fullmatch(stale.name)
+        if match and not _is_running(int(match[1])):
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _sync(path: Path) -> None:
