@@ -1,0 +1,7 @@
+"""Systems, one file for each, and the published networks they are made of."""
+
+# Name in recipes and checkpoints, and where its class is.
+SYSTEMS: dict[str, tuple[str, str]] = {
+    "clip": ("trivium.models.clip", "Clip"),
+    "speechclip": ("trivium.models.speechclip", "SpeechClip"),
+}

@@ -1,0 +1,269 @@
+"""Which networks are known by name, and the settings that choose one.
+
+Sizes are in the words of transformers' configurations, and what is not named is the default there:
+the base network of its family.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from trivium.config import Settings
+from trivium.errors import SettingsError, did_you_mean
+
+Kind = Literal["speech", "picture", "text"]
+Size = bool | int | float | str | tuple[int, ...]
+Sizes = Mapping[str, Size]
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes that build one kind of a family, by their places in transformers."""
+
+    config: str
+    model: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a network its layers are, and what stands behind the last of them."""
+
+    layers: str
+    behind: tuple[str, ...] = ()
+
+
+# config.json calls the family `model_type`; a whole CLIP or SigLIP holds both its kinds.
+FAMILIES: dict[Kind, dict[str, Classes]] = {
+    "speech": {
+        "hubert": Classes("HubertConfig", "HubertModel"),
+        "wav2vec2": Classes("Wav2Vec2Config", "Wav2Vec2Model"),
+        "wavlm": Classes("WavLMConfig", "WavLMModel"),
+        "wav2vec2-bert": Classes("Wav2Vec2BertConfig", "Wav2Vec2BertModel"),
+        "whisper": Classes("WhisperConfig", "models.whisper.modeling_whisper.WhisperEncoder"),
+    },
+    "picture": {
+        "clip": Classes("CLIPVisionConfig", "CLIPVisionModelWithProjection"),
+        "siglip": Classes("SiglipVisionConfig", "SiglipVisionModel"),
+    },
+    "text": {
+        "clip": Classes("CLIPTextConfig", "CLIPTextModelWithProjection"),
+        "siglip": Classes("SiglipTextConfig", "SiglipTextModel"),
+    },
+}
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network by name: where its weights are, and the sizes that build it without them."""
+
+    family: str
+    sizes: Mapping[Kind, Sizes]
+    repository: str | None = None  # on the hub
+    revision: str = "main"
+    licence: str | None = None
+    languages: str | None = None
+    published_millions: float | None = None
+    """Parameters as its authors print them, of the whole: Whisper with its decoder, CLIP's pair."""
+    normalise_waves: bool = True
+    """Whether the published preparation brings each utterance to mean 0 and variance 1."""
+    sample_rate_hz: int = 16_000  # of speech
+
+
+_LARGE: Sizes = {
+    "hidden_size": 1024,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "intermediate_size": 4096,
+}
+_LAYER_NORM: Sizes = {"feat_extract_norm": "layer", "do_stable_layer_norm": True}
+_WAVE_LARGE: Sizes = {**_LARGE, **_LAYER_NORM, "conv_bias": True}
+_TEST: Sizes = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
+_TEST_WAVES: Sizes = {
+    **_TEST,
+    "conv_dim": (32,) * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+_TEST_WAVES_LARGE: Sizes = {**_TEST_WAVES, **_LAYER_NORM, "conv_bias": True}
+
+
+def _speech(family: str, repository: str, sizes: Sizes, millions: float, **card: Any) -> Network:
+    card = {"licence": "Apache-2.0", "languages": "English", **card}
+    return Network(family, {"speech": sizes}, repository, published_millions=millions, **card)
+
+
+def _whisper(size: str, shape: tuple[int, int, int], millions: float, **others: Size) -> Network:
+    return _speech(
+        "whisper",
+        f"openai/whisper-{size}",
+        {**_whisper_sizes(*shape), **others},
+        millions,
+        languages="99 languages",
+    )
+
+
+def _whisper_sizes(width: int, layers: int, heads: int) -> Sizes:
+    # The decoder is never built here, but a configuration names a whole Whisper.
+    sizes: dict[str, Size] = {"d_model": width}
+    for half in ("encoder", "decoder"):
+        sizes[f"{half}_layers"] = layers
+        sizes[f"{half}_attention_heads"] = heads
+        sizes[f"{half}_ffn_dim"] = 4 * width
+    return sizes
+
+
+def _pair(family: str, repository: str | None, picture: Sizes, text: Sizes, **card: Any) -> Network:
+    return Network(family, {"picture": picture, "text": text}, repository, **card)
+
+
+# Millions of parameters: HuBERT, wav2vec 2.0 and WavLM from the tables of their papers
+# (2106.07447, 2006.11477, 2110.13900), which count pre-training heads; w2v-BERT 2.0 from its model
+# card; Whisper from its README; CLIP and SigLIP from the table of models in open_clip.
+NETWORKS: dict[str, Network] = {
+    "hubert-base": _speech("hubert", "facebook/hubert-base-ls960", {}, 95),
+    "hubert-large": _speech("hubert", "facebook/hubert-large-ll60k", _WAVE_LARGE, 317),
+    "hubert-large-ls960-ft": _speech("hubert", "facebook/hubert-large-ls960-ft", _WAVE_LARGE, 317),
+    "wav2vec2-base": _speech("wav2vec2", "facebook/wav2vec2-base", {}, 95),
+    "wav2vec2-large": _speech("wav2vec2", "facebook/wav2vec2-large", _LARGE, 317),
+    "wav2vec2-large-lv60": _speech("wav2vec2", "facebook/wav2vec2-large-lv60", _WAVE_LARGE, 317),
+    "wavlm-base": _speech(
+        "wavlm", "microsoft/wavlm-base", {}, 94.7, licence="CC-BY-SA-3.0", normalise_waves=False
+    ),
+    "wavlm-large": _speech(
+        "wavlm",
+        "microsoft/wavlm-large",
+        {**_LARGE, **_LAYER_NORM},
+        316.62,
+        licence="CC-BY-SA-3.0",
+    ),
+    "w2v-bert-2.0": _speech(
+        "wav2vec2-bert",
+        "facebook/w2v-bert-2.0",
+        {},
+        580,
+        licence="MIT",
+        languages="143 languages",
+    ),
+    "whisper-tiny": _whisper("tiny", (384, 4, 6), 39),
+    "whisper-base": _whisper("base", (512, 6, 8), 74),
+    "whisper-small": _whisper("small", (768, 12, 12), 244),
+    "whisper-medium": _whisper("medium", (1024, 24, 16), 769),
+    "whisper-large-v3": _whisper(
+        "large-v3", (1280, 32, 20), 1550, num_mel_bins=128, vocab_size=51_866
+    ),
+    "clip-vit-b-32": _pair(
+        "clip",
+        "openai/clip-vit-base-patch32",
+        {},
+        {},
+        licence="MIT",
+        languages="English",
+        published_millions=151.28,
+    ),
+    "clip-vit-l-14": _pair(
+        "clip",
+        "openai/clip-vit-large-patch14",
+        {**_LARGE, "patch_size": 14, "projection_dim": 768},
+        {
+            "hidden_size": 768,
+            "num_attention_heads": 12,
+            "intermediate_size": 3072,
+            "projection_dim": 768,
+        },
+        licence="MIT",
+        languages="English",
+        published_millions=427.62,
+    ),
+    "siglip-base": _pair(
+        "siglip",
+        "google/siglip-base-patch16-224",
+        {},
+        {},
+        licence="Apache-2.0",
+        languages="English",
+        published_millions=203.16,
+    ),
+    # Sizes for tests, published nowhere.
+    "test-hubert": Network("hubert", {"speech": _TEST_WAVES}),
+    "test-hubert-large": Network("hubert", {"speech": _TEST_WAVES_LARGE}),
+    "test-wav2vec2": Network("wav2vec2", {"speech": _TEST_WAVES}),
+    "test-wav2vec2-large": Network("wav2vec2", {"speech": _TEST_WAVES_LARGE}),
+    "test-wavlm": Network("wavlm", {"speech": _TEST_WAVES}, normalise_waves=False),
+    "test-wavlm-large": Network("wavlm", {"speech": {**_TEST_WAVES, **_LAYER_NORM}}),
+    "test-w2v-bert": Network("wav2vec2-bert", {"speech": _TEST}),
+    "test-whisper": Network(
+        "whisper", {"speech": {**_whisper_sizes(32, 2, 4), "max_source_positions": 100}}
+    ),
+    "test-clip": _pair(
+        "clip",
+        None,
+        {**_TEST, "image_size": 32, "patch_size": 8, "projection_dim": 24},
+        {**_TEST, "vocab_size": 300, "projection_dim": 24},
+    ),
+    "test-siglip": _pair(
+        "siglip",
+        None,
+        {**_TEST, "image_size": 32, "patch_size": 8},
+        {**_TEST, "vocab_size": 300, "projection_size": 32},
+    ),
+}
+
+
+class TowerSettings(Settings):
+    """One network: by name, or from a place of one's own."""
+
+    network: str | None = None
+    """A name in NETWORKS. Beside a source without `preprocessor_config.json` it says how waves are
+    normalised; else null is enough there."""
+    source: str | None = None
+    """A folder in the hub's format, or a hub repository `owner/name`; null: the published one."""
+    revision: str | None = None
+    """Of a hub repository; null: the published network's, or `main`."""
+    random_weights: bool = False
+    """Build the network of this name without weights: to train it, or to measure its speed."""
+    sizes: dict[str, Size] = Field(default_factory=dict)
+    """Other sizes than the named network's, in transformers' words; with random weights only."""
+
+    @model_validator(mode="after")
+    def _says_what_to_build(self) -> Self:
+        if self.network is None and self.source is None:
+            raise ValueError(f"network is {self.network} and so is source; name one of them")
+        if self.network is not None and self.network not in NETWORKS:
+            hint = did_you_mean(self.network, NETWORKS)
+            raise ValueError(f"no network is called {self.network!r}; {hint}")
+        if self.random_weights and self.network is None:
+            raise ValueError(
+                f"random_weights with the source {self.source!r} has no sizes; name a network"
+            )
+        if self.random_weights and self.source is not None:
+            raise ValueError(f"random_weights would leave the source {self.source!r} unread")
+        if self.sizes and not self.random_weights:
+            raise ValueError(
+                f"sizes {sorted(self.sizes)} would not fit the weights; set random_weights"
+            )
+        return self
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that `source` names, if it names one rather than a repository."""
+        if self.source is None:
+            return None
+        path = Path(self.source).expanduser()
+        is_path = path.is_dir() or path.is_absolute() or self.source.startswith((".", "~"))
+        return path if is_path else None
+
+    def known(self, kind: Kind) -> Network:
+        """The entry of NETWORKS for `network`, if it has a tower of this kind."""
+        having = [name for name, network in NETWORKS.items() if kind in network.sizes]
+        if self.network not in having:
+            hint = did_you_mean(str(self.network), having)
+            raise SettingsError(f"{self.network!r} is no network for {kind}; {hint}")
+        return NETWORKS[self.network]

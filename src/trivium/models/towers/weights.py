@@ -1,0 +1,216 @@
+"""Networks of transformers: built from sizes, or read from a folder in the hub's format."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from trivium.config import read_json
+from trivium.errors import SettingsError, TriviumError, did_you_mean
+from trivium.models.towers.networks import FAMILIES, Kind, TowerSettings
+
+# Nothing is dropped or masked at random inside a tower; absent where a family has no such switch.
+SWITCHED_OFF: dict[str, float | bool] = {
+    "layerdrop": 0.0,
+    "encoder_layerdrop": 0.0,
+    "apply_spec_augment": False,
+    "mask_time_prob": 0.0,
+    "mask_feature_prob": 0.0,
+}
+# What a checkpoint may switch on that a tower would pass over in silence.
+UNSUPPORTED: tuple[str, ...] = ("add_adapter", "conv_pos_batch_norm")
+# Tensors that a checkpoint may have beside the tower: heads, the other half, what only
+# pre-training used. Anything else left over is an error.
+HARMLESS: dict[Kind, tuple[str, ...]] = {
+    "speech": (
+        "lm_head.*", "classifier.*", "projector.*", "layer_weights", "quantizer.*", "project_q.*",
+        "project_hid.*", "label_embeddings_concat", "*masked_spec_embed",
+        "proj_out.*", "decoder.*", "model.decoder.*",
+    ),
+    "picture": (
+        "text_model.*", "text_projection.*", "logit_scale", "logit_bias", "classifier.*",
+        "*.position_ids",
+    ),
+    "text": (
+        "vision_model.*", "visual_projection.*", "logit_scale", "logit_bias", "*.position_ids",
+    ),
+}  # fmt: skip
+# A Whisper encoder is saved inside a Whisper; transformers' own stripping expects `model.` alone.
+RENAMED: dict[str, dict[str, str]] = {"whisper": {r"^(model\.)?encoder\.": ""}}
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network, and what its folder says of the preparation of inputs."""
+
+    model: Any
+    family: str
+    preparation: Mapping[str, Any]
+    folder: Path | None = None
+
+
+def build(settings: TowerSettings, kind: Kind) -> Built:
+    """The network that settings describe."""
+    known = None if settings.network is None else settings.known(kind)
+    preparation = {} if known is None else {"do_normalize": known.normalise_waves}
+    if settings.random_weights and known is not None:
+        sizes = {**known.sizes[kind], **settings.sizes}
+        return Built(random_network(known.family, kind, sizes), known.family, preparation)
+    folder = settings.folder or fetch(*wanted(settings, kind))
+    family, model = read_network(folder, kind)
+    if known is not None and family != known.family:
+        raise SettingsError(f"{folder} holds a {family}; the network {settings.network!r} is none")
+    if (folder / "preprocessor_config.json").exists():
+        preparation = {**preparation, **read_json(folder / "preprocessor_config.json")}
+    return Built(model, family, preparation, folder)
+
+
+def random_network(family: str, kind: Kind, sizes: Mapping[str, Any]) -> Any:
+    """A network with new weights; under `torch.device("meta")` it costs nothing."""
+    import transformers
+
+    names = FAMILIES[kind][family]
+    config_class = attrgetter(names.config)(transformers)
+    lists = {name: list(size) if isinstance(size, tuple) else size for name, size in sizes.items()}
+    with _quiet():
+        known = set(config_class().to_dict())
+        for name in sizes.keys() - known:
+            hint = did_you_mean(name, known)
+            raise SettingsError(f"{names.config} has no size {name!r}; {hint}")
+        config = _switched_off(config_class(**lists), family)
+        return attrgetter(names.model)(transformers)(config)
+
+
+def read_network(folder: Path, kind: Kind) -> tuple[str, Any]:
+    """The family and network of a folder with `config.json` and safetensors; strict."""
+    import torch
+    import transformers
+    from safetensors import SafetensorError
+
+    stated = str(read_json(folder / "config.json").get("model_type"))
+    family = stated.removesuffix("_vision_model").removesuffix("_text_model")
+    if family not in FAMILIES[kind]:
+        raise SettingsError(
+            f"{folder}/config.json says model_type {stated!r}, which is no network for {kind}; "
+            f"known are {', '.join(FAMILIES[kind])}"
+        )
+    if not _has_weights(folder):
+        raise SettingsError(
+            f"{folder} holds no model.safetensors; other files of weights are pickles, which are "
+            'never read: convert once with `python -c "from transformers import AutoModel as M; '
+            "M.from_pretrained('REPOSITORY').save_pretrained('FOLDER')\"`, and give that FOLDER "
+            "as the source"
+        )
+    names = FAMILIES[kind][family]
+    with _quiet():
+        config = attrgetter(names.config)(transformers).from_pretrained(folder)
+        # A whole CLIP keeps the width of the shared space outside of its two halves.
+        width = read_json(folder / "config.json").get("projection_dim")
+        if width is not None and hasattr(config, "projection_dim"):
+            config.projection_dim = width
+        try:
+            model, report = attrgetter(names.model)(transformers).from_pretrained(
+                folder,
+                config=_switched_off(config, family),
+                key_mapping=RENAMED.get(family),
+                output_loading_info=True,
+                use_safetensors=True,
+                ignore_mismatched_sizes=True,  # `_check` says it better
+                local_files_only=True,
+                dtype=torch.float32,
+            )
+        except (SafetensorError, OSError) as error:
+            raise SettingsError(f"the weights in {folder} are not whole: {error}") from error
+    _check(folder, kind, report, set(model.state_dict()))
+    return family, model
+
+
+def wanted(settings: TowerSettings, kind: Kind) -> tuple[str, str]:
+    """Repository and revision on the hub."""
+    if settings.source is not None:
+        return settings.source, settings.revision or "main"
+    known = settings.known(kind)
+    if known.repository is None:
+        raise SettingsError(
+            f"{settings.network!r} has no published weights; give a source, or set random_weights "
+            "(--random-weights)"
+        )
+    return known.repository, settings.revision or known.revision
+
+
+def fetch(repository: str, revision: str) -> Path:
+    """The folder of a hub repository: the cache's, and from the hub only what is not there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    files = ["*.json", "model*.safetensors"]
+    try:
+        cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
+        if _has_weights(cached):
+            return cached
+    except (LocalEntryNotFoundError, ValueError):
+        pass  # also a name that is none, which the next call says
+    try:
+        # Where HF_HUB_OFFLINE is set this does not leave the machine either.
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        raise TriviumError(
+            f"the weights of {repository} at revision {revision} are neither in the hub's cache "
+            f"nor to be had now ({type(error).__name__}); fetch them beforehand with "
+            f"`hf download {repository} --revision {revision}`, or run with --random-weights "
+            "(random_weights=true) to build the network without them"
+        ) from error
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("model*.safetensors"))
+
+
+def _switched_off(config: Any, family: str) -> Any:
+    for name in UNSUPPORTED:
+        if getattr(config, name, False):
+            raise SettingsError(
+                f"the {family} network sets {name} = {getattr(config, name)!r}, which a tower does "
+                "not apply; use a checkpoint without it"
+            )
+    for name, value in SWITCHED_OFF.items():
+        if hasattr(config, name):
+            setattr(config, name, value)
+    return config
+
+
+def _check(folder: Path, kind: Kind, report: Mapping[str, Any], names: set[str]) -> None:
+    """One sentence for the first tensor that is missing, left over or of another shape."""
+    left_over = sorted(
+        name
+        for name in report["unexpected_keys"]
+        if not any(fnmatchcase(name, pattern) for pattern in HARMLESS[kind])
+    )
+    for name in sorted(report["missing_keys"]):
+        raise SettingsError(f"{folder} lacks the tensor {name!r}; {did_you_mean(name, left_over)}")
+    for name in left_over:
+        raise SettingsError(
+            f"{folder} has a tensor {name!r} that the network does not; {did_you_mean(name, names)}"
+        )
+    for mismatch in report["mismatched_keys"]:
+        raise SettingsError(f"{folder}: the shape of {mismatch} is not what config.json says")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tables, bars and advice that transformers prints at every load."""
+    import transformers
+
+    logging: Any = transformers.utils.logging
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
