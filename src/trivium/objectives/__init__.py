@@ -1,0 +1,1 @@
+"""Losses as pure functions, and what a system hands to the training loop."""
