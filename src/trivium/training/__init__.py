@@ -1,0 +1,1 @@
+"""One engine for every system: phases, optimizer, steps, checkpoints."""
