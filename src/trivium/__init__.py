@@ -11,11 +11,17 @@ from trivium.version import VERSION
 if TYPE_CHECKING:
     from trivium.data.corpus import Corpus
     from trivium.errors import TriviumError
+    from trivium.models.loaded import Model, load
 
 __version__ = VERSION
-_HOMES = {"Corpus": "trivium.data.corpus", "TriviumError": "trivium.errors"}
+_HOMES = {
+    "Corpus": "trivium.data.corpus",
+    "Model": "trivium.models.loaded",
+    "TriviumError": "trivium.errors",
+    "load": "trivium.models.loaded",
+}
 
-__all__ = ["Corpus", "TriviumError", "__version__"]
+__all__ = ["Corpus", "Model", "TriviumError", "__version__", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,9 +20,9 @@ def trivium(*arguments, **options):
 def test_help_lists_only_what_exists():
     shown = trivium("--help")
     assert shown.returncode == 0
-    for name in ("demo", "world", "corpus", "bench", "doctor"):
+    for name in ("demo", "world", "corpus", "train", "evaluate", "recipes", "bench", "doctor"):
         assert name in shown.stdout
-    for later in ("train", "serve", "library"):
+    for later in ("serve", "library", "study"):
         assert later not in shown.stdout
 
 
@@ -103,7 +103,9 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_continues(tmp_path, afte
     assert "Traceback" not in errors
     if process.returncode:
         assert process.returncode == 130
-        assert errors.splitlines()[-1].startswith("trivium: interrupted; what was finished is kept")
+        assert errors.splitlines()[-1].startswith(
+            "trivium: interrupted; nothing half-written is left"
+        )
         again = trivium("corpus", "info", tmp_path / "w")
         assert (again.returncode, "not finished" in again.stderr) == (2, True)
     done = trivium("world", tmp_path / "w", "--languages", "sw")
@@ -123,5 +125,34 @@ def test_a_reader_that_has_had_enough_is_no_error(tmp_path):
         text=True,
         check=False,
     )
-    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") <= 3  # progress lines only
+    assert "trivium:" not in done.stderr
     assert done.stdout.startswith("script: ")
+
+
+@pytest.mark.parametrize("command", ["corpus info {}", "recipes", "corpus check {}"])
+def test_tables_piped_to_head_end_well(by_hand, command):
+    shell = f"{sys.executable} -m trivium {command.format(by_hand.path)} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", shell], capture_output=True, check=False)
+    assert done.returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    done = trivium("demo", "--folder", tmp_path / "file")
+    assert done.returncode == 2
+    assert done.stderr == f"trivium: {tmp_path}/file/world: not a directory\n"
+
+
+def test_a_group_without_a_command_shows_what_there_is():
+    done = trivium("corpus")
+    assert done.returncode == 2
+    assert "import" in done.stdout
+    assert done.stderr == ""
+
+
+def test_no_colour_is_used_where_none_is_wanted(tmp_path):
+    done = trivium(
+        "corpus", "info", tmp_path / "x", env=os.environ | {"NO_COLOR": "1", "FORCE_COLOR": "1"}
+    )
+    assert "\x1b" not in done.stderr

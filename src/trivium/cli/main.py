@@ -1,15 +1,13 @@
 """The root of the command line, and how it ends."""
 
-import sys
+import os
 from typing import Annotated
 
 import typer
 
-from trivium.cli import bench, corpus, demo, doctor, world
+from trivium.cli import bench, corpus, demo, doctor, train, world
 from trivium.errors import TriviumError
 from trivium.version import VERSION
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="trivium",
@@ -34,43 +32,46 @@ def root(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
-    """Speech, text and pictures in one space: make a corpus, look at it, feed a model from it."""
+    """Speech, text and pictures in one space: make a corpus, train on it, measure."""
 
 
 app.command()(demo.demo)
 app.command()(world.world)
 app.add_typer(corpus.app, name="corpus")
+app.command()(train.train)
+app.command()(train.evaluate)
+app.command()(train.recipes)
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 
 
-def main() -> None:
-    """Run a command: exit code 0, or 2 with one sentence on stderr, or 130 after Ctrl-C."""
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
+def run(arguments: list[str]) -> int:
+    """Run a command and give its exit code; mistakes are told in one sentence."""
+    words = [word for word in arguments if word != "--debug"]
+    debug = len(words) < len(arguments)
     try:
-        code = app(arguments, prog_name="trivium", standalone_mode=False) or 0
-        if code == INTERRUPTED:  # what typer makes of Ctrl-C
-            _complain("interrupted; what was finished is kept, and the same command continues")
-        sys.exit(code)
+        return int(app(words, prog_name="trivium", standalone_mode=False) or 0)
     except typer.TyperException as error:
+        if not error.format_message():  # a group without a command: show what there is
+            app([*words, "--help"], prog_name="trivium", standalone_mode=False)
+            return 2
         _complain(f"{error.format_message().rstrip('.')}; see trivium --help")
-        sys.exit(2)
-    except BrokenPipeError:
-        # Whoever reads our output (head, less) has had enough: nothing is wrong.
-        sys.stderr.close()
-        sys.exit(0)
     except TriviumError as error:
         if debug:
             raise
         _complain(str(error))
-        sys.exit(2)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{(error.strerror or str(error)).lower()}")
     except Exception as error:
         if debug:
             raise
         _complain(f"{type(error).__name__}: {error} (a bug; `trivium --debug ...` shows where)")
-        sys.exit(2)
+    return 2
 
 
 def _complain(sentence: str) -> None:
-    typer.secho(f"trivium: {sentence}", err=True, fg="red")
+    colour = None if os.environ.get("NO_COLOR") else "red"
+    typer.secho(f"trivium: {' '.join(sentence.split())}", err=True, fg=colour)

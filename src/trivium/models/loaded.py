@@ -1,0 +1,167 @@
+"""A trained system, read back and ready to embed whatever it is given."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from trivium import checkpoint
+from trivium.config import read_json
+from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, resample
+from trivium.data.batch import Ragged
+from trivium.data.image import Pixels, decode_image
+from trivium.errors import SettingsError, TriviumError
+from trivium.models.system import system_class
+from trivium.models.towers.text import TOKENIZER, read_tokenizer
+
+Vectors = NDArray[np.float32]
+Sound = Path | str | bytes | Samples | tuple[Samples, int]
+Kind = Literal["speech", "text", "picture"]
+Picture = Path | str | bytes | Pixels
+# What one forward pass is given: seconds of sound with padding, or items.
+SECONDS, ITEMS = 120.0, 64
+
+
+class Model:
+    """A system with its weights; its vectors are of unit length."""
+
+    def __init__(self, name: str, system: nn.Module, checksum: str) -> None:
+        self.name = name
+        self.checksum = checksum
+        self.system = system.eval()
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Self:
+        """The model of a checkpoint folder, or of the newest checkpoint of a run."""
+        path = newest_checkpoint(Path(folder))
+        recipe = read_json(path / checkpoint.CONFIG)
+        kind = system_class(str(recipe.get("system")))
+        settings = kind.Settings.parse(recipe["settings"], str(path / checkpoint.CONFIG))
+        reads_text = (path / TOKENIZER).exists()
+        system = kind(settings, read_tokenizer(path)) if reads_text else kind(settings)
+        checkpoint.load_into(system, path)
+        return cls(str(recipe["system"]), system, checkpoint.checksum(path))
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What the system embeds."""
+        every: tuple[Kind, ...] = ("speech", "text", "picture")
+        return tuple(kind for kind in every if hasattr(self.system, f"embed_{kind}"))
+
+    def embed(
+        self,
+        *,
+        speech: Sound | Sequence[Sound] | None = None,
+        text: str | Sequence[str] | None = None,
+        image: Picture | Sequence[Picture] | None = None,
+        language: str | None = None,
+    ) -> Vectors:
+        """Vectors (N, D) of a list, or (D,) of a single item; exactly one kind at a time.
+
+        Sounds are paths, encoded bytes, 16 kHz samples, or samples with their rate; pictures are
+        paths, encoded bytes or RGB pixels.
+        """
+        given = {"speech": speech, "text": text, "image": image}
+        named = [kind for kind, value in given.items() if value is not None]
+        if len(named) != 1:
+            raise TriviumError(f"embed was given {named or 'nothing'}; give speech, text or image")
+        items: Any = given[named[0]]
+        single = not isinstance(items, list)
+        things = [items] if single else items
+        if named[0] == "speech":
+            vectors = self.embed_speech([_samples(sound) for sound in things], language or "")
+        elif named[0] == "text":
+            vectors = self.embed_text(things, language or "")
+        else:
+            vectors = self.embed_picture([_pixels(picture) for picture in things])
+        return vectors[0] if single else vectors
+
+    def embed_speech(self, sounds: Sequence[Samples], language: str) -> Vectors:
+        """Vectors of 16 kHz sounds in one language; batched by length, order kept."""
+        embed = self._function("speech")
+        order = sorted(range(len(sounds)), key=lambda place: len(sounds[place]))
+        made: dict[int, Vectors] = {}
+        for places in _by_budget(order, [len(sound) / SAMPLE_RATE_HZ for sound in sounds]):
+            waves = Ragged.from_rows([sounds[place] for place in places])
+            vectors = _numpy(embed(waves, [language or None] * len(places)))
+            made.update(zip(places, vectors, strict=True))
+        return np.stack([made[place] for place in range(len(sounds))])
+
+    def embed_text(self, texts: Sequence[str], language: str) -> Vectors:  # noqa: ARG002
+        """Vectors of texts; today's systems read every language alike."""
+        embed = self._function("text")
+        return np.concatenate([_numpy(embed(part)) for part in _parts(list(texts))])
+
+    def embed_picture(self, pictures: Sequence[Pixels]) -> Vectors:
+        """Vectors of RGB pictures of any sizes."""
+        embed = self._function("picture")
+        tensors = [torch.from_numpy(np.array(picture)) for picture in pictures]
+        return np.concatenate([_numpy(embed(part)) for part in _parts(tensors)])
+
+    def _function(self, kind: str) -> Any:
+        if kind not in self.kinds:
+            raise TriviumError(f"{self.name} embeds {' and '.join(self.kinds)}, not {kind}")
+        return getattr(self.system, f"embed_{kind}")
+
+
+def load(folder: Path | str) -> Model:
+    """The model of a checkpoint folder, or of the newest checkpoint of a run."""
+    return Model.load(folder)
+
+
+def newest_checkpoint(folder: Path) -> Path:
+    """The folder itself if it is a checkpoint, else the newest one of the run it is."""
+    if (folder / checkpoint.TENSORS).exists():
+        return folder
+    found = sorted((folder / "checkpoints").glob("step-*"))
+    if not found:
+        raise SettingsError(f"{folder} is neither a checkpoint nor a run that has one")
+    return found[-1]
+
+
+def _samples(sound: Sound) -> Samples:
+    if isinstance(sound, tuple):
+        samples, rate_hz = sound
+        return resample(np.asarray(samples, np.float32), rate_hz)
+    if isinstance(sound, np.ndarray):
+        return sound.astype(np.float32)
+    data = sound if isinstance(sound, bytes) else _read(Path(sound))
+    return decode_audio(data)
+
+
+def _pixels(picture: Picture) -> Pixels:
+    if isinstance(picture, np.ndarray):
+        return picture
+    return decode_image(picture if isinstance(picture, bytes) else _read(Path(picture)))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise TriviumError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
+
+
+def _by_budget(order: Sequence[int], seconds: Sequence[float]) -> Iterable[list[int]]:
+    """Places in order of length, as many at a time as fit a forward pass."""
+    part: list[int] = []
+    for place in order:
+        if part and (len(part) + 1) * seconds[place] > SECONDS:
+            yield part
+            part = []
+        part.append(place)
+    if part:
+        yield part
+
+
+def _parts(items: list[Any]) -> Iterable[list[Any]]:
+    for start in range(0, len(items), ITEMS):
+        yield items[start : start + ITEMS]
+
+
+def _numpy(vectors: Tensor) -> Vectors:
+    return vectors.float().cpu().numpy()

@@ -1,0 +1,114 @@
+"""From a recipe to a table of scores, as a person does it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from trivium.data.corpus import Corpus
+from trivium.errors import SettingsError, TriviumError
+from trivium.models.loaded import Model
+from trivium.recipes import RECIPES, recipe
+from trivium.training.loop import Recipe
+
+
+def trivium(*arguments):
+    command = [sys.executable, "-m", "trivium", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, world_folder):
+    """A run of clip.tiny, half done by one process and half by another."""
+    out = tmp_path_factory.mktemp("runs") / "clip"
+    options = ["--corpus", world_folder, "--out", out, "--set", "training.save_every=40"]
+    done = trivium("train", "clip.tiny", *options)
+    assert done.returncode == 0, done.stderr
+    assert "contrast" in done.stdout
+    return out
+
+
+def test_training_learns_and_evaluation_tells_it_beside_chance(run, world_folder, tmp_path):
+    done = trivium("evaluate", run, world_folder, "--split", "train", "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "text.en" in done.stdout
+    found = json.loads((tmp_path / "retrieval.json").read_text())
+    score = found["compared"][0]["score"]
+    assert score["values"]["recall@1"] >= 90
+    assert score["chance"]["recall@1"] == pytest.approx(100 / 32)
+    assert score["signature"]["corpus"] == Corpus.open(world_folder).card.fingerprint
+    assert (tmp_path / "retrieval.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_finished_run_is_not_overwritten(run, world_folder):
+    done = trivium("train", "clip.tiny", "--corpus", world_folder, "--out", run)
+    assert done.returncode == 2
+    assert "continue it with --resume" in done.stderr
+
+
+def test_the_recipe_a_run_wrote_can_be_run_again(run, tmp_path):
+    again = recipe(str(run / "config.json"), [])
+    assert again == Recipe.load(run / "config.json")
+    shorter = [f"training.phases.0.steps={steps}" for steps in (2,)]
+    arguments = [run / "config.json", "--out", tmp_path / "again", "--set", *shorter]
+    assert trivium("train", *arguments).returncode == 0
+    lines = (tmp_path / "again" / "metrics.jsonl").read_text().splitlines()
+    first = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+    assert json.loads(lines[0])["contrast"] == first["contrast"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["train", "clip.tniy"], "no recipe is called 'clip.tniy'; did you mean 'clip.tiny'"),
+        (["train", "clip.tiny"], "needs a corpus; name one with --corpus DIR"),
+        (["train", "clip.tiny", "--corpus", "nowhere"], "nowhere is not there"),
+        (["evaluate", "nowhere", "x"], "neither a checkpoint nor a run"),
+    ],
+)
+def test_mistakes_are_one_sentence(tmp_path, arguments, sentence):
+    extra = ["--out", str(tmp_path / "run")] if arguments[0] == "train" else []
+    done = trivium(*arguments, *extra)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_wrong_setting_is_named(tmp_path, world_folder):
+    done = trivium("train", "clip.tiny", "--corpus", world_folder, "--out", tmp_path / "run",
+                   "--set", "training.optimizer.rl=1")  # fmt: skip
+    assert done.returncode == 2
+    assert "no setting 'training.optimizer.rl'" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_embeds_single_items_and_lists(run, world):
+    model = Model.load(run)
+    assert model.kinds == ("text", "picture")
+    texts = ["There is a red star.", "Two blue fish."]
+    both = model.embed(text=texts)
+    np.testing.assert_allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(model.embed(text=texts[1]), both[1], atol=1e-5)
+    image = world.take("pictures", np.array([0]), ["image"]).column("image")[0].as_py()
+    assert model.embed(image=image).shape == both[0].shape
+    with pytest.raises(TriviumError, match="clip embeds text and picture, not speech"):
+        model.embed(speech=np.zeros(16_000, np.float32))
+    with pytest.raises(TriviumError, match="given nothing; give speech, text or image"):
+        model.embed()
+
+
+def test_every_recipe_resolves_and_survives_json(tmp_path, world_folder):
+    for name in RECIPES:
+        made = recipe(name, [world_folder])
+        path = tmp_path / f"{name}.json"
+        path.write_text(made.to_json())
+        assert Recipe.load(path) == made
+
+
+def test_a_recipe_of_an_unknown_system_is_named(tmp_path, world_folder):
+    made = json.loads(recipe("clip.tiny", [world_folder]).to_json()) | {"system": "clpi"}
+    (tmp_path / "r.json").write_text(json.dumps(made))
+    with pytest.raises(SettingsError, match="no system is called 'clpi'; did you mean 'clip'"):
+        recipe(str(tmp_path / "r.json"), [])
