@@ -92,7 +92,8 @@ import torch
 import torch.distributed as dist
 from tests.training.test_step import SEED, doubled, gradients, toy
 from tests.training.toy import toy_parts
-from trivium.training.step import Place, train_step
+from trivium.training.place import Place
+from trivium.training.step import train_step
 
 rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 dist.init_process_group("gloo")

@@ -91,6 +91,11 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def warn(sentence: str) -> None:
+    """Something that is no error, on stderr."""
+    print(f"trivium: {sentence}", file=sys.stderr, flush=True)
+
+
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """A table on stdout, numbers to the right; as wide as it needs to be when piped."""
     from rich import box

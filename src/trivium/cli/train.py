@@ -1,7 +1,7 @@
 """`trivium train`, `trivium evaluate`, `trivium recipes`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,18 +32,30 @@ def train(
         bool, typer.Option("--resume", help="Continue the run in the folder.")
     ] = False,
 ) -> None:
-    """Train a system as a recipe says; a killed run continues with --resume, bit for bit."""
+    """Train a system as a recipe says; a killed run continues with --resume, bit for bit.
+
+    On several devices: torchrun --nproc-per-node N -m trivium train ...; the losses are the same.
+    """
     from trivium.recipes import recipe as named
     from trivium.training.loop import fit
+    from trivium.training.place import place_of_process
 
     chosen = named(recipe, corpus or []).override(settings or [])
     steps = sum(phase.steps for phase in chosen.training.phases)
-    with console.Progress(f"train {recipe}", "steps", steps) as progress:
+    with (
+        place_of_process() as place,
+        console.Progress(f"train {recipe}", "steps", steps) as progress,
+    ):
 
-        def watch(line: dict[str, float]) -> None:
-            progress.advance(line["step"] + 1 - progress.done)
+        def watch(line: dict[str, Any]) -> None:
+            if "warning" in line:
+                console.warn(line["warning"])
+            else:
+                progress.advance(line["step"] + 1 - progress.done)
 
-        fitted = fit(chosen, out, resume=resume, watch=watch)
+        fitted = fit(chosen, out, resume=resume, watch=watch, place=place)
+    if not place.is_first:
+        return
     losses = ", ".join(f"{name} {value:.4g}" for name, value in fitted.losses.items())
     console.say(
         f"{fitted.checkpoint}: {losses}" if losses else f"{fitted.checkpoint}: nothing to do"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, SerializeAsAny, model_validator
@@ -27,11 +27,13 @@ from trivium.models.system import System, system_class, trainable
 from trivium.models.towers.text import TOKENIZER, read_tokenizer, train_tokenizer
 from trivium.runtime import derive_seed
 from trivium.training.optimizer import OptimizerSettings, build_optimizer
+from trivium.training.place import Place
 from trivium.training.schedule import Moment, Phase, Schedule, frozen_names
 from trivium.training.state import RunFolder, differences, here
-from trivium.training.step import Place, StepSeed, train_step
+from trivium.training.step import StepSeed, train_step
 
-Watch = Callable[[dict[str, float]], None]
+# Told of each logged line, and of warnings: {"warning": sentence}.
+Watch = Callable[[dict[str, Any]], None]
 
 
 class TrainingSettings(Settings):
@@ -43,6 +45,8 @@ class TrainingSettings(Settings):
     """How."""
     loader: LoaderSettings = LoaderSettings()
     """Micros of a step, the run's seed, threads."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16: forward passes under autocast; parameters and optimizer stay float32."""
     log_every: int = Field(default=10, ge=1)
     """Steps between lines of metrics.jsonl."""
     save_every: int = Field(default=500, ge=1)
@@ -99,7 +103,8 @@ def fit(
     folder, schedule = RunFolder(out), Schedule(training.phases)
     _begin(folder, recipe, resume, place)
     torch.manual_seed(derive_seed(training.loader.seed, "init"))
-    bare = (build or build_system)(recipe, out)
+    place.meet()
+    bare = (build or build_system)(recipe, out).to(place.device)
     system: System = bare  # type: ignore[assignment]
     _check_roles(system, recipe, schedule)
     sources = {role: Source(settings) for role, settings in recipe.sources.items()}
@@ -111,9 +116,9 @@ def fit(
     if resume and folder.checkpoints():
         saved = folder.restore(bare, optimizer, every)
         for difference in differences(saved, here(saved.step, place.world)):
-            watch({"warning": f"the last bits may differ: {difference}"})  # type: ignore[dict-item]
+            watch({"warning": f"the last bits may differ: {difference}"})
         step = saved.step
-    if place.rank == 0:
+    if place.is_first:
         folder.truncate_metrics(step)
 
     losses: dict[str, float] = {}
@@ -128,7 +133,10 @@ def fit(
             model = _for_phase(bare, every, moment, place)
         optimizer.zero_grad(set_to_none=True)
         seed = StepSeed(training.loader.seed, number)
-        losses = train_step(model, micros, moment.phase.weights_at(moment.step), seed, place)
+        here_now = [{role: b.to(place.device) for role, b in parts.items()} for parts in micros]
+        weights = moment.phase.weights_at(moment.step)
+        bf16 = training.precision == "bf16"
+        losses = train_step(model, here_now, weights, seed, place, bf16)
         norm = clip(every, training.optimizer.clip)
         _check_finite(losses, norm, number)
         lr = learning_rate(training.optimizer, moment)
@@ -194,7 +202,7 @@ def _begin(folder: RunFolder, recipe: Recipe, resume: bool, place: Place) -> Non
         raise SettingsError(
             f"{folder.path} holds a run; continue it with --resume, or name another folder"
         )
-    if place.rank == 0:
+    if place.is_first:
         folder.path.mkdir(parents=True, exist_ok=True)
         checkpoint.write_file(folder.path / checkpoint.CONFIG, recipe.to_json())
 
@@ -254,18 +262,17 @@ def _save(
     step: int,
     place: Place,
 ) -> None:
-    if place.rank == 0:
+    if place.is_first:
         folder.save(recipe, bare, optimizer, every, here(step, place.world))
         folder.purge(recipe.training.keep)
-    if place.world > 1:
-        torch.distributed.barrier()
+    place.meet()
 
 
 class _Metrics:
     """Lines of metrics.jsonl, with the time between them."""
 
     def __init__(self, folder: RunFolder, place: Place) -> None:
-        self._path = folder.metrics if place.rank == 0 else None
+        self._path = folder.metrics if place.is_first else None
         self._last = time.perf_counter()
 
     def write(self, line: dict[str, float]) -> None:

@@ -18,17 +18,10 @@ from trivium.data.batch import Batch
 from trivium.errors import TriviumError
 from trivium.objectives.terms import Pairs, Term
 from trivium.runtime import derive_seed
+from trivium.training.place import Place
 
 Parts = Mapping[str, Batch]
 Terms = Mapping[str, Term | Pairs]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which device of how many this is."""
-
-    rank: int = 0
-    world: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,7 @@ def train_step(
     weights: Mapping[str, float],
     seed: StepSeed,
     place: Place | None = None,
+    bf16: bool = False,
 ) -> dict[str, float]:
     """Gradients of the weighted losses of a step, left in the parameters; the losses by name.
 
@@ -58,12 +52,13 @@ def train_step(
     place = place or Place()
     counts = total_counts(micros, tuple(weights), place)
     numbers = [place.rank + place.world * i for i in range(len(micros))]
-    cached = _cache_pairs(model, micros, numbers, weights, seed, place)
+    cached = _cache_pairs(model, micros, numbers, tuple(weights), seed, place, bf16)
     sums: dict[str, Tensor] = {}
     for i, (parts, number) in enumerate(zip(micros, numbers, strict=True)):
         with _synchronised(model, last=i == len(micros) - 1):
             seed.begin(number)
-            terms: Terms = model(parts, tuple(weights))
+            with _precision(bf16, place):
+                terms: Terms = model(parts, tuple(weights))
             shares = _shares(terms, weights, counts, cached, i)
             total = sum(weights[name] * share for name, share in shares.items())
             (total * place.world).backward()  # type: ignore[union-attr]
@@ -82,7 +77,7 @@ def total_counts(
         sum(batch.counts.get(name, 0) for parts in micros for batch in parts.values())
         for name in active
     ]
-    total = _all_sum(torch.tensor(own, dtype=torch.float64), place).tolist()
+    total = _all_sum(torch.tensor(own, dtype=torch.float64, device=place.device), place).tolist()
     return dict(zip(active, total, strict=True))
 
 
@@ -98,20 +93,22 @@ def _cache_pairs(
     model: nn.Module,
     micros: Sequence[Parts],
     numbers: Sequence[int],
-    weights: Mapping[str, float],
+    active: tuple[str, ...],
     seed: StepSeed,
     place: Place,
+    bf16: bool,
 ) -> dict[str, _Cached]:
     """Embed everything, compare everything, and keep the gradients at the embeddings."""
     made: dict[str, list[Pairs]] = {}
-    active = tuple(weights)
     names = _pair_names(model, active)
     if not names or (len(micros) == 1 and place.world == 1):
         return {}  # one micro alone compares its own pairs
     with torch.no_grad():
         for parts, number in zip(micros, numbers, strict=True):
             seed.begin(number)
-            for name, term in model(parts, names).items():
+            with _precision(bf16, place):
+                terms: Terms = model(parts, names)
+            for name, term in terms.items():
                 if isinstance(term, Pairs):
                     made.setdefault(name, []).append(term)
     return {name: _compare(pairs, place) for name, pairs in made.items()}
@@ -180,6 +177,11 @@ def _gather(own: Tensor, place: Place) -> tuple[Tensor, slice]:
     start = sum(lengths[: place.rank])
     whole = torch.cat([row[:length] for row, length in zip(rows, lengths, strict=True)])
     return whole, slice(start, start + len(own))
+
+
+def _precision(bf16: bool, place: Place) -> AbstractContextManager[None]:
+    kind = torch.device(place.device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=bf16)
 
 
 def _wide(tensor: Tensor) -> Tensor:
