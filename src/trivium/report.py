@@ -51,7 +51,7 @@ def write_page(path: Path, title: str, note: str, body: str) -> None:
 
 def data_uri(data: bytes) -> str:
     """Bytes as an address that a page can hold, with the kind told by their content."""
-    return f"data:{_kind(data)};base64,{base64.b64encode(data).decode()}"
+    return f"data:{media_kind(data)};base64,{base64.b64encode(data).decode()}"
 
 
 def html_table(headers: list[str], rows: list[list[str]], numbers: frozenset[int]) -> str:
@@ -77,7 +77,8 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
 
 
-def _kind(data: bytes) -> str:
+def media_kind(data: bytes) -> str:
+    """`image/png` and the like, told by the first bytes, of what browsers show and play."""
     signatures = {
         b"\x89PNG": "image/png",
         b"\xff\xd8\xff": "image/jpeg",
@@ -86,6 +87,7 @@ def _kind(data: bytes) -> str:
         b"OggS": "audio/ogg",
         b"ID3": "audio/mpeg",
         b"\xff\xfb": "audio/mpeg",
+        b"\xff\xf3": "audio/mpeg",
     }
     if data[:4] == b"RIFF":
         return "audio/wav" if data[8:12] == b"WAVE" else "image/webp"

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -8,7 +10,7 @@ from tests.conftest import COLUMNS_OF_CARD, tone, utterance
 from trivium.data import corpus as corpus_module
 from trivium.data import store
 from trivium.data.corpus import Card, Corpus, CorpusWriter, fingerprint
-from trivium.errors import CorpusError, MediaError
+from trivium.errors import CorpusError, MediaError, TriviumError
 
 CARD = Card(**COLUMNS_OF_CARD)
 
@@ -134,6 +136,22 @@ def test_wrong_columns_and_filters_are_named(by_hand, names, where, sentence):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("lost", ["utterances.lance", "utterances.lance/_versions"])
+def test_a_corpus_that_lacks_rows_of_its_card_is_refused(by_hand, lost):
+    shutil.rmtree(by_hand.path / lost)
+    with pytest.raises(
+        CorpusError, match=r"utterances\.lance has 0 rows and corpus\.json says 20;"
+    ):
+        Corpus.open(by_hand.path)
+
+
+def test_sounds_of_rows_without_their_columns_say_what_to_take(by_hand):
+    with pytest.raises(CorpusError, match="these rows have no 'audio'; take it too"):
+        by_hand.sounds(by_hand.take("utterances", np.array([0]), ["id", "seconds"]))
+    with pytest.raises(CorpusError, match="no 'path'"):
+        by_hand.sound({"id": "x", "audio": b""})
+
+
 def test_folders_that_are_no_corpus_are_refused(tmp_path):
     with pytest.raises(CorpusError, match="is not there"):
         Corpus.open(tmp_path / "nowhere")
@@ -144,6 +162,16 @@ def test_folders_that_are_no_corpus_are_refused(tmp_path):
         write(tmp_path, [])
     with pytest.raises(CorpusError, match="is a file"):
         write(tmp_path / "thesis.txt", [])
+    with pytest.raises(CorpusError, match=r"thesis\.txt has no corpus\.json"):
+        Corpus.open(tmp_path / "thesis.txt")
+    with pytest.raises(CorpusError, match="cannot be read: File name too long"):
+        Corpus.open("x" * 300)
+
+
+def test_a_card_that_is_no_file_is_refused(tmp_path):
+    (tmp_path / "corpus.json").mkdir()
+    with pytest.raises(TriviumError, match=r"corpus\.json cannot be read: Is a directory"):
+        Corpus.open(tmp_path)
 
 
 def test_a_corpus_made_otherwise_is_not_mixed(tmp_path):
@@ -179,6 +207,41 @@ def test_an_error_keeps_what_was_committed_and_marks_the_corpus_unfinished(tmp_p
     assert Corpus.open(tmp_path / "c").count() == 2
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, CorpusError, MediaError, RuntimeError])
+def test_what_was_added_before_ctrl_c_or_a_wrong_row_is_kept(tmp_path, error):
+    def interrupted():
+        with CorpusWriter(tmp_path / "c", CARD) as writer:
+            writer.add("pictures", {"id": "p"})
+            writer.add("utterances", utterance(0))
+            raise error("now")
+
+    with pytest.raises(error, match="now"):
+        interrupted()
+    with CorpusWriter(tmp_path / "c", CARD) as writer:
+        kept = error is not RuntimeError
+        assert (writer.has("utterances", "u0000"), writer.has("pictures", "p")) == (kept, kept)
+
+
+def test_a_commit_that_was_interrupted_is_not_repeated(tmp_path, monkeypatch):
+    appended, interrupted = store.append, []
+
+    def append(path, rows):
+        appended(path, rows)
+        interrupted.append(path.stem)
+        raise KeyboardInterrupt
+
+    def write_two():
+        with CorpusWriter(tmp_path / "c", CARD) as writer:
+            writer.add("pictures", {"id": "p"})
+            writer.add("utterances", utterance(0, picture="p"))
+            writer.commit()
+
+    monkeypatch.setattr(store, "append", append)
+    with pytest.raises(KeyboardInterrupt):
+        write_two()
+    assert interrupted == ["pictures"]  # once, and no utterance whose picture may be lost
+
+
 def test_adding_to_a_finished_corpus_makes_it_unfinished_meanwhile(tmp_path):
     write(tmp_path / "c", [utterance(0)])
     with CorpusWriter(tmp_path / "c", CARD) as writer:
@@ -207,6 +270,22 @@ def test_what_a_killed_commit_left_is_removed(tmp_path):
     assert not orphan.exists()
     assert not half_made.exists()
     assert Corpus.open(tmp_path / "c").count() == 2
+
+
+def test_a_corpus_that_a_writer_finishes_meanwhile_is_opened(by_hand, monkeypatch):
+    before, counted = by_hand.card, []
+
+    def miscounted(corpus):
+        first = not counted
+        counted.append(corpus.card.counts["utterances"])
+        if first:
+            write(by_hand.path, [utterance(20)], before)
+        return "wrong" if first else ""
+
+    monkeypatch.setattr(Corpus, "_miscounted", miscounted)
+    # The writer above opens the corpus too, in the middle of the first opening.
+    assert Corpus.open(by_hand.path).count() == 21
+    assert counted == [20, 21, 21]
 
 
 def slow_fingerprint(corpus):

@@ -15,8 +15,8 @@ from trivium.tasks.vectors import VectorSet, embed_corpus
 class Plain:
     """Vectors that tell what they were made of."""
 
-    def __init__(self) -> None:
-        self.most = 0
+    def __init__(self, kinds: Sequence[str] = ("speech", "text", "picture")) -> None:
+        self.most, self.kinds = 0, kinds
 
     def embed_speech(self, sounds: Sequence[np.ndarray], language: str) -> np.ndarray:
         self.most = max(self.most, len(sounds))
@@ -81,3 +81,9 @@ def test_a_split_without_captions_is_named(by_hand: Corpus, split: str) -> None:
 def test_unit_length_leaves_zero_alone() -> None:
     each = VectorSet("picture", np.array([[3.0, 4.0], [0.0, 0.0]]), np.arange(2))
     assert each.of_unit_length().vectors == pytest.approx(np.array([[0.6, 0.8], [0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("kinds", [("speech",), ("text", "picture"), ("picture",)])
+def test_what_a_model_does_not_embed_is_not_asked_for(by_hand: Corpus, kinds: tuple[str]) -> None:
+    found = embed_corpus(Plain(kinds), by_hand, "train")
+    assert {each.kind for each in found} == set(kinds)

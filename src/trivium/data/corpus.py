@@ -22,9 +22,10 @@ from trivium.config import Settings
 from trivium.data import store
 from trivium.data.audio import Samples, decode_audio, decode_file
 from trivium.data.store import COMMIT_BYTES, COMMIT_ROWS, Row, Rows, Table
-from trivium.errors import CorpusError, MediaError
+from trivium.errors import CorpusError, MediaError, TriviumError
 
 CARD = "corpus.json"
+SOUND_COLUMNS = ("id", "audio", "path", "offset", "seconds")  # what `Corpus.sounds` needs
 
 
 class Card(Settings):
@@ -47,26 +48,27 @@ class Card(Settings):
 
 
 class Corpus:
-    """An open corpus. Reading is safe from many threads."""
+    """An open corpus, as it was when it was opened. Reading is safe from many threads."""
 
-    def __init__(self, path: Path, card: Card) -> None:
+    def __init__(self, path: Path, card: Card, reader: store.Reader | None = None) -> None:
         self.path = path
         self.card = card
+        self._tables = {name: Table(path / f"{name}.lance", reader) for name in store.SCHEMAS}
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
-        """The corpus in a folder; one that was not finished is refused."""
+        """The corpus in a folder; one that is unfinished, or lacks rows of its card, is refused."""
         folder = Path(path)
-        if not (folder / CARD).exists():
-            what = "is not there" if not folder.exists() else f"has no {CARD}, so it is no corpus"
-            raise CorpusError(f"{folder} {what}; `trivium world {folder}` makes one to try")
-        card = Card.load(folder / CARD)
-        if not card.complete:
-            raise CorpusError(
-                f"the corpus {folder} was not finished; repeat the command that made it, "
-                "it continues where it stopped"
-            )
-        return cls(folder, card)
+        _finished_card(folder)  # an unfinished corpus is not waited for
+        reader = store.Reader(folder)
+        card = _finished_card(folder)
+        corpus = cls(folder, card, reader)
+        wrong = corpus._miscounted()
+        if not wrong:
+            return corpus
+        if _finished_card(folder) != card:
+            return cls.open(folder)  # a writer has finished in between
+        raise CorpusError(f"{wrong}; copy the corpus anew, or repeat the command that made it")
 
     def table(self, name: str) -> Table:
         """One of the tables: utterances, pictures, sentences."""
@@ -104,13 +106,12 @@ class Corpus:
 
     def sounds(self, rows: pa.Table) -> list[Samples]:
         """16 kHz samples of taken rows, from their bytes or from the files they link to."""
-        return [
-            self.sound(row)
-            for row in rows.select(["id", "audio", "path", "offset", "seconds"]).to_pylist()
-        ]
+        _check_sound_columns(rows.column_names)
+        return [self.sound(row) for row in rows.select(SOUND_COLUMNS).to_pylist()]
 
     def sound(self, row: Row) -> Samples:
         """16 kHz samples of one row."""
+        _check_sound_columns(row.keys())
         try:
             if row["audio"] is not None:
                 return decode_audio(row["audio"])
@@ -123,9 +124,13 @@ class Corpus:
             raise MediaError(f"{row['id']}: {error}") from error
         raise MediaError(f"{row['id']} has no sound")
 
-    @cached_property
-    def _tables(self) -> dict[str, Table]:
-        return {name: Table(self.path / f"{name}.lance") for name in store.SCHEMAS}
+    def _miscounted(self) -> str:
+        """What is wrong with the first table that has other rows than its card says, if one has."""
+        for name, table in self._tables.items():
+            there, promised = table.count(), self.card.counts.get(name, 0)
+            if there != promised:
+                return f"{table.path} has {there:,} rows and {CARD} says {promised:,}"
+        return ""
 
     @cached_property
     def _picture_row(self) -> dict[str, int]:
@@ -143,8 +148,10 @@ class Corpus:
 class CorpusWriter:
     """Adds rows to a corpus folder, commit by commit; a context manager.
 
-    Leaving it normally finishes the corpus: small files are joined, old versions removed, the
-    card written. Leaving it by an exception keeps what was committed for the next attempt.
+    Leaving it normally finishes the corpus: small files are joined, old versions removed (unless
+    someone is reading: then the next writer does it), the card written. Leaving it by Ctrl-C, or
+    by an error in what we were given, commits what was added; leaving it by any other exception
+    keeps what was committed before.
     """
 
     def __init__(self, path: Path | str, card: Card) -> None:
@@ -153,6 +160,7 @@ class CorpusWriter:
         self._rows: dict[str, list[Row]] = {name: [] for name in store.SCHEMAS}
         self._bytes = dict.fromkeys(store.SCHEMAS, 0)
         self._finished_before = False
+        self._committing = False
 
     def __enter__(self) -> Self:
         _check_parent(self.path)
@@ -179,6 +187,8 @@ class CorpusWriter:
         try:
             if error is None:
                 self._finish()
+            elif isinstance(error, (KeyboardInterrupt, TriviumError)) and not self._committing:
+                self.commit()
         finally:
             self._lock.close()
 
@@ -205,6 +215,9 @@ class CorpusWriter:
 
     def commit(self, tables: Sequence[str] = ("pictures", "utterances", "sentences")) -> None:
         """Put the rows added so far on the disk."""
+        # Stays set when this is interrupted: rows that may be on the disk must not be put there
+        # again, nor rows that name pictures which are not.
+        self._committing = True
         if any(self._rows.values()) and self._finished_before:
             # Until the new rows are all there the corpus is unfinished again.
             write_file(self.path / CARD, self.card.to_json())
@@ -213,6 +226,7 @@ class CorpusWriter:
             if self._rows[table]:
                 store.append(self._table_path(table), store.to_arrow(table, self._rows[table]))
                 self._rows[table], self._bytes[table] = [], 0
+        self._committing = False
 
     def _begin(self) -> None:
         card_path = self.path / CARD
@@ -224,20 +238,27 @@ class CorpusWriter:
                     f"{self.path} was made by {_words(before.made_by)}, and this is "
                     f"{_words(self.card.made_by)}; name another folder"
                 )
-        elif any(path.name != ".lock" for path in self.path.iterdir()):
+        elif any(path.name not in (".lock", store.READERS) for path in self.path.iterdir()):
             raise CorpusError(f"{self.path} holds other things; name a new or empty folder")
         else:
             write_file(card_path, self.card.to_json())
         self._ids: dict[str, set[str]] = {}
+        with store.no_readers(self.path) as alone:
+            for table in store.SCHEMAS if alone else ():
+                store.remove_orphans(self._table_path(table))
         for table in store.SCHEMAS:
-            store.remove_orphans(self._table_path(table))
             ids = Table(self._table_path(table)).columns(["id"]).column("id")
             self._ids[table] = set(ids.to_pylist())
 
     def _finish(self) -> None:
         self.commit()
-        for table in store.SCHEMAS:
-            store.tidy(self._table_path(table))
+        # Whoever opens the corpus now waits until its card says what the tables hold.
+        with store.no_readers(self.path) as alone:
+            for table in store.SCHEMAS if alone else ():
+                store.tidy(self._table_path(table))
+            self._write_card()
+
+    def _write_card(self) -> None:
         tables = {name: Table(self._table_path(name)) for name in store.SCHEMAS}
         done = {
             "complete": True,
@@ -270,6 +291,34 @@ def fingerprint(tables: Iterable[Table]) -> str:
         for name, (lengths, values) in columns.items():
             whole.update(f"{table.name}.{name}:".encode() + lengths.digest() + values.digest())
     return whole.hexdigest()
+
+
+def _finished_card(folder: Path) -> Card:
+    """The card of a corpus that can be read."""
+    try:
+        is_corpus = (folder / CARD).exists()
+    except OSError as error:
+        raise CorpusError(f"{folder} cannot be read: {error.strerror}") from error
+    if not is_corpus:
+        what = "is not there" if not folder.exists() else f"has no {CARD}, so it is no corpus"
+        raise CorpusError(f"{folder} {what}; `trivium world {folder}` makes one to try")
+    card = Card.load(folder / CARD)
+    if not card.complete:
+        raise CorpusError(
+            f"the corpus {folder} was not finished; repeat the command that made it, "
+            "it continues where it stopped"
+        )
+    return card
+
+
+def _check_sound_columns(names: Iterable[str]) -> None:
+    there = list(names)
+    for name in SOUND_COLUMNS:
+        if name not in there:
+            raise CorpusError(
+                f"sounds are made of the columns {', '.join(SOUND_COLUMNS)}, and these rows have "
+                f"no {name!r}; take it too"
+            )
 
 
 def _check_parent(path: Path) -> None:

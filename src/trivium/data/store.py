@@ -1,11 +1,17 @@
 """Lance tables: their columns, appending, reading, and keeping their folders small.
 
 Lance keeps every version of a table and, after a killed write, the files of a commit that never
-was; `tidy` removes both. It must only run under the corpus lock (`corpus.CorpusWriter`).
+was; `tidy` removes both. It must only run under the corpus lock (`corpus.CorpusWriter`) and while
+nobody reads (`no_readers`).
 """
 
+import fcntl
+import os
+import re
 import shutil
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -78,46 +84,98 @@ FINGERPRINTED = {
 }
 HEAVY = ("audio", "image")  # read only when asked for by name
 
+READERS = ".readers"  # whoever reads the corpus holds a shared lock on this file in its folder
+
+
+class Reader:
+    """While one lives, writers leave alone the files that may still be read.
+
+    Opening waits for a writer that is joining files. A folder that cannot be written to, or
+    locked, is read without: nobody joins files there either.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            descriptor = os.open(folder / READERS, os.O_RDONLY | os.O_CREAT, 0o666)
+        except OSError:
+            return
+        # Closing is what unlocks; a file object would warn when it is collected open.
+        close = weakref.finalize(self, os.close, descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        except OSError:
+            close()
+
+
+@contextmanager
+def no_readers(folder: Path) -> Iterator[bool]:
+    """Whether nobody has the corpus open; if so, nobody can open it until this ends."""
+    descriptor = None
+    try:
+        try:
+            descriptor = os.open(folder / READERS, os.O_RDWR | os.O_CREAT, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except OSError:
+            alone = False
+        yield alone
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
 
 class Table:
     """One Lance table of a corpus, open for reading; safe to share between threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reader: Reader | None = None) -> None:
         self.path = path
         self.name = path.stem
+        self._reader = reader  # kept as long as the table is
 
     @cached_property
     def dataset(self) -> lance.LanceDataset:
         """The table as Lance knows it, at the version it had when first asked for."""
-        return lance.dataset(str(self.path))
+        with _damage_named(self.path):
+            return lance.dataset(str(self.path))
 
-    @property
+    @cached_property
     def exists(self) -> bool:
-        """Whether a version of the table was ever committed."""
+        """Whether a version of the table had been committed when first asked."""
         versions = self.path / "_versions"
         return versions.is_dir() and any(versions.glob("*.manifest"))
 
-    def count(self) -> int:
-        """Rows in the table; 0 for one that is not there."""
-        return int(self.dataset.count_rows()) if self.exists else 0
+    def count(self, where: str | None = None) -> int:
+        """Rows in the table, or those that match; 0 for one that is not there."""
+        if not self.exists:
+            return 0
+        if where is None:
+            return self._rows
+        with _damage_named(self.path):
+            return int(self.dataset.count_rows(filter=where))
+
+    @property
+    def data_bytes(self) -> int:
+        """What the files of the table's data hold."""
+        with _damage_named(self.path):
+            return _data_bytes(self.path) if self.exists else 0
 
     def columns(self, names: Sequence[str], where: str | None = None) -> pa.Table:
         """These columns of the rows that match, with `row`: their positions, ascending."""
         self._check_names(names)
         if not self.exists:
-            return (
-                SCHEMAS[self.name]
-                .empty_table()
-                .select(names)
-                .append_column("row", pa.array([], pa.int64()))
-            )
+            return self._nothing(names).append_column("row", pa.array([], pa.int64()))
         try:
-            found = self.dataset.scanner(
-                columns=list(names), filter=where, with_row_address=True
-            ).to_table()
-        except (ValueError, OSError) as error:
+            with _damage_named(self.path):
+                found = self.dataset.scanner(
+                    columns=list(names), filter=where, with_row_address=True
+                ).to_table()
+                found.validate(full=True)
+        except CorpusError as error:
+            if where is None or not self._blames(where):
+                raise
+            reason = _reason(error.__cause__ or error)
             raise CorpusError(
-                f"the filter {where!r} cannot be used on {self.name}: {error}"
+                f"the filter {where!r} cannot be used on {self.name}: {reason}"
             ) from error
         address = found.column("_rowaddr").to_numpy()
         rows = self._starts[(address >> 32).astype(np.int64)] + (address & 0xFFFFFFFF).astype(
@@ -129,20 +187,42 @@ class Table:
         """Rows by position, in the order asked, repeats included."""
         wanted = list(names) if names is not None else self.light_names
         self._check_names(wanted)
-        return self.dataset.take(rows, columns=wanted)
+        places = np.asarray(rows)
+        if not places.size:
+            return self._nothing(wanted)
+        self._check_positions(places)
+        with _damage_named(self.path):
+            taken = self.dataset.take(places, columns=wanted)
+            taken.validate(full=True)
+            return taken
 
     def batches(self, names: Sequence[str], size: int = 1024) -> Iterator[pa.RecordBatch]:
         """Every row once, in order, a batch at a time; memory stays that of a few batches."""
         self._check_names(names)
-        if self.exists:
-            yield from self.dataset.scanner(
+        if not self.exists:
+            return
+        with _damage_named(self.path):
+            found = self.dataset.scanner(
                 columns=list(names), batch_size=size, batch_readahead=2, fragment_readahead=1
             ).to_batches()
+        while True:
+            # Only reading is watched over: what the caller does with a batch is not our damage.
+            with _damage_named(self.path):
+                batch = next(found, None)
+                if batch is None:
+                    return
+                batch.validate(full=True)
+            yield batch
 
     @property
     def light_names(self) -> list[str]:
         """All columns but the encoded sound and pictures."""
         return [name for name in SCHEMAS[self.name].names if name not in HEAVY]
+
+    @cached_property
+    def _rows(self) -> int:
+        with _damage_named(self.path):
+            return int(self.dataset.count_rows())
 
     @cached_property
     def _starts(self) -> Rows:
@@ -154,6 +234,32 @@ class Table:
             starts[fragment.fragment_id] = position
             position += fragment.count_rows()
         return starts
+
+    def _nothing(self, names: Sequence[str]) -> pa.Table:
+        return SCHEMAS[self.name].empty_table().select(names)
+
+    def _blames(self, where: str) -> bool:
+        """Whether a failed reading was the filter's fault, not that of damaged files."""
+        try:
+            self.dataset.scanner(columns=["id"], filter=where).explain_plan()
+        except (ValueError, OSError):
+            return True
+        try:
+            # It can be planned, so it fails on some value, unless the values cannot be read.
+            for _ in self.batches(self.light_names):
+                pass
+        except CorpusError:
+            return False
+        return True
+
+    def _check_positions(self, places: Rows) -> None:
+        count = self.count()
+        if places.dtype.kind not in "iu":
+            raise CorpusError(f"{places.flat[0]} is no position of a row of {self.name}")
+        wrong = places[(places < 0) | (places >= count)]
+        if wrong.size:
+            there = f"its rows are 0 to {count - 1:,}" if count else "it has none"
+            raise CorpusError(f"{self.path} has no row {wrong.flat[0]}; {there}")
 
     def _check_names(self, names: Sequence[str]) -> None:
         known = SCHEMAS[self.name].names
@@ -183,13 +289,15 @@ def tidy(path: Path) -> None:
 
     Joining writes every row anew, sound included, so files of full commits are left as they are.
     """
-    if not Table(path).exists:
+    table = Table(path)
+    if not table.exists:
         return
-    dataset = lance.dataset(str(path))
-    size = sum(file.stat().st_size for file in (path / "data").iterdir())
-    full_commits = dataset.count_rows() / COMMIT_ROWS + size / COMMIT_BYTES
-    if len(dataset.get_fragments()) > 2 * (full_commits + 1):
-        dataset.optimize.compact_files(target_rows_per_fragment=16 * COMMIT_ROWS, batch_size=1024)
+    full_commits = table.count() / COMMIT_ROWS + table.data_bytes / COMMIT_BYTES
+    with _damage_named(path):
+        if len(table.dataset.get_fragments()) > 2 * (full_commits + 1):
+            table.dataset.optimize.compact_files(
+                target_rows_per_fragment=16 * COMMIT_ROWS, batch_size=1024
+            )
     remove_orphans(path)
 
 
@@ -197,6 +305,40 @@ def remove_orphans(path: Path) -> None:
     """Remove the files of old versions and of commits that were killed before they were made."""
     table = Table(path)
     if table.exists:
-        table.dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
+        with _damage_named(path):
+            table.dataset.cleanup_old_versions(older_than=timedelta(0), delete_unverified=True)
     elif path.exists():
         shutil.rmtree(path)
+
+
+def _data_bytes(path: Path) -> int:
+    return sum(file.stat().st_size for file in (path / "data").iterdir())
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """What Lance and Arrow say of files they cannot read, as one sentence on the table."""
+    try:
+        yield
+    except BaseException as error:
+        # Lance panics on some damage; its exception has no name to import and is no Exception.
+        panic = type(error).__name__ == "PanicException"
+        if not panic and not isinstance(error, (OSError, ValueError)):
+            raise
+        # The system's refusals are no damage, but for "no such file", which is number 2.
+        refused = re.search(r"\(os error (?!2\))", str(error))
+        if refused:
+            raise CorpusError(f"{path} cannot be read: {_reason(error)}") from error
+        raise CorpusError(
+            f"{path} is damaged: {_reason(error)}; copy the corpus anew, or make it again"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The heart of what Lance says: no names of error types, no places in its own code."""
+    text = re.sub(r",? ?/\S+?\.rs:\d+:\d+", "", str(error).partition("\n")[0])
+    missing = re.search(r"Not found: \S*?([^/\s]+)$", text)
+    if missing:
+        return f"the file {missing[1]} is missing"
+    kinds = r"External error|LanceError\(\w+\)|Invalid user input|Query Execution error|Generic \w+"
+    return re.sub(rf"^(?:(?:{kinds})(?: error)?: )+", "", text)[:160]

@@ -1,7 +1,7 @@
 """Everything that can be wrong with a corpus, row by row.
 
-`check` decodes all sound and all pictures, a batch at a time over threads, and compares what rows
-say with what is there and with one another.
+`check` decodes all sound and all pictures, some megabytes at a time over threads, and compares
+what rows say with what is there, with one another, and with the card.
 """
 
 from collections import Counter
@@ -9,17 +9,25 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trivium.data import store
 from trivium.data.audio import SAMPLE_RATE_HZ
-from trivium.data.corpus import Corpus
+from trivium.data.corpus import CARD, Corpus, fingerprint
 from trivium.data.image import open_image
+from trivium.data.store import Rows
 from trivium.data.text import foreign_script
 from trivium.errors import MediaError
 from trivium.runtime import cores
 
 SECONDS_TOLERANCE = 0.05
+TURN_BYTES, TURN_ROWS = 64 * 2**20, 256  # of sound or pictures, in memory at once
+WAV_BYTES_PER_SECOND = 32_000
+
+
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -27,12 +35,13 @@ class Finding:
     """One thing wrong."""
 
     kind: str  # one of KINDS
-    table: str
+    table: str  # empty where it is the whole corpus
     id: str
     sentence: str
 
 
 KINDS = {
+    "changed": "corpora whose rows are not those their card names",
     "sound": "sounds that cannot be decoded",
     "picture": "pictures that cannot be decoded",
     "seconds": "durations that lie",
@@ -45,12 +54,13 @@ KINDS = {
 
 
 def check(corpus: Corpus, advance: Callable[[int], None] = lambda _: None) -> Iterator[Finding]:
-    """Findings as they come; `advance` is told of rows done (utterances and pictures)."""
-    for table in ("utterances", "pictures", "sentences"):
+    """Findings as they come; `advance` is told of rows done, those of all tables."""
+    yield from _changed(corpus)
+    for table in store.SCHEMAS:
         yield from _repeated(corpus, table)
     yield from _missing_pictures(corpus)
     yield from _scripts(corpus, "utterances")
-    yield from _scripts(corpus, "sentences")
+    yield from _scripts(corpus, "sentences", advance)
     yield from _in_two_splits(corpus, "speaker", "speaker")
     yield from _in_two_splits(corpus, "picture", "leak")
     with ThreadPoolExecutor(cores()) as pool:
@@ -58,11 +68,48 @@ def check(corpus: Corpus, advance: Callable[[int], None] = lambda _: None) -> It
             ("utterances", ["id", "audio", "path", "offset", "seconds"], _examine_sound),
             ("pictures", ["id", "image"], _examine_picture),
         ):
-            for batch in corpus.table(table).batches(names, size=256):
-                rows = batch.to_pylist()
+            for places in _turns(_expected_bytes(corpus, table)):
+                rows = corpus.take(table, places, names).to_pylist()
                 for found in pool.map(lambda row, do=examine: do(corpus, row), rows):
                     yield from found
                 advance(len(rows))
+
+
+def _expected_bytes(corpus: Corpus, table: str) -> Floats:
+    """What each row of a table may weigh, (N,), told by its length and by the table's files.
+
+    Lance compresses what it can, so the files may say too little: a sound counts as wav at least.
+    """
+    count, size = corpus.count(table), corpus.table(table).data_bytes
+    mean = np.full(count, size / max(count, 1))
+    if table != "utterances":
+        return mean
+    lengths = corpus.columns(table, ["seconds"]).column("seconds")
+    seconds = np.nan_to_num(pc.fill_null(lengths, 0.0).to_numpy(), posinf=0.0).clip(min=0.0)
+    per_second = size / max(float(seconds.sum()), 1e-9)
+    by_length: Floats = max(per_second, WAV_BYTES_PER_SECOND) * seconds
+    expected: Floats = np.maximum(mean, by_length)
+    return expected
+
+
+def _turns(row_bytes: Floats) -> Iterator[Rows]:
+    """Positions of rows to read at once: every row in one turn, in order."""
+    start, held = 0, 0.0
+    for row, size in enumerate(row_bytes):
+        if row > start and (held + size > TURN_BYTES or row - start == TURN_ROWS):
+            yield np.arange(start, row)
+            start, held = row, 0.0
+        held += float(size)
+    if start < len(row_bytes):
+        yield np.arange(start, len(row_bytes))
+
+
+def _changed(corpus: Corpus) -> Iterator[Finding]:
+    found = fingerprint(corpus.table(name) for name in store.SCHEMAS)
+    told = corpus.card.fingerprint
+    if found != told:
+        sentence = f"the rows have the fingerprint {found[:16]} and {CARD} says {told[:16]!r}"
+        yield Finding("changed", "", "", f"{sentence}: ids, lengths or texts are not those written")
 
 
 def _examine_sound(corpus: Corpus, row: dict[str, object]) -> list[Finding]:
@@ -107,7 +154,9 @@ def _missing_pictures(corpus: Corpus) -> Iterator[Finding]:
         yield Finding("missing", "utterances", row["id"], sentence)
 
 
-def _scripts(corpus: Corpus, table: str) -> Iterator[Finding]:
+def _scripts(
+    corpus: Corpus, table: str, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Finding]:
     pairs = (("text", "language"), ("translation", "translation_language"))
     for batch in corpus.table(table).batches(["id", *(name for pair in pairs for name in pair)]):
         for row in batch.to_pylist():
@@ -119,6 +168,7 @@ def _scripts(corpus: Corpus, table: str) -> Iterator[Finding]:
                     yield Finding(
                         "script", table, row["id"], f"{row['id']}: {sentence}: {text[:40]!r}"
                     )
+        advance(len(batch))
 
 
 def _in_two_splits(corpus: Corpus, column: str, kind: str) -> Iterator[Finding]:

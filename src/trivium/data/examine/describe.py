@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trivium.data import store
-from trivium.data.corpus import Corpus
+from trivium.data.corpus import CARD, Corpus
 from trivium.report import duration
 
 
@@ -42,8 +42,7 @@ def describe(corpus: Corpus) -> CorpusFacts:
     usual = {"train": 0, "dev": 1, "test": 2}
     names = {split for facts in languages for split in facts.rows}
     splits = sorted(names, key=lambda name: (usual.get(name, 3), name))
-    size = sum(path.stat().st_size for path in corpus.path.rglob("*") if path.is_file())
-    return CorpusFacts(languages, splits, columns, size)
+    return CorpusFacts(languages, splits, columns, _disk_bytes(corpus))
 
 
 def facts_table(facts: CorpusFacts) -> tuple[list[str], list[list[str]]]:
@@ -94,8 +93,17 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _filled(corpus: Corpus, table: str) -> list[str]:
     """Columns with a value in some row; encoded sound and pictures are not read for it."""
+    # A row with a length and no path has its sound in it; every picture has its image.
+    told_by = {"audio": "seconds IS NOT NULL AND path IS NULL", "image": None}
     return [
         name
         for name in store.SCHEMAS[table].names
-        if corpus.table(table).dataset.count_rows(filter=f"{name} IS NOT NULL")
+        if corpus.table(table).count(told_by.get(name, f"{name} IS NOT NULL"))
     ]
+
+
+def _disk_bytes(corpus: Corpus) -> int:
+    """What the tables and the card take; pages and lists beside them are not the corpus."""
+    tables = (corpus.path / f"{name}.lance" for name in store.SCHEMAS)
+    files = (path for table in tables for path in table.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in (corpus.path / CARD, *files))

@@ -1,5 +1,6 @@
 """One row of a corpus, taken out to be seen and heard."""
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from trivium.data import store
 from trivium.data.audio import encode_wav
 from trivium.data.corpus import Corpus
 from trivium.data.image import open_image
+from trivium.errors import TriviumError
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,37 @@ def show_row(corpus: Corpus, id_: str, out: Path) -> Shown:
     if values.get("audio") is not None or values.get("path") is not None:
         files.append(out / f"{stem}.wav")
         write_file(files[-1], encode_wav(corpus.sound(values)))
-    image = values.get("image")
-    if values.get("picture"):
-        rows = corpus.picture_rows([values["picture"]])
-        image = corpus.take("pictures", rows, ["image"]).column("image")[0].as_py()
-    if image is not None:
-        files.append(out / f"{stem}.png")
-        open_image(image).save(files[-1])
+    instead = None
+    try:
+        image = _image(corpus, values)
+        if image is not None:
+            files.append(_write_png(image, out / f"{stem}.png"))
+    except TriviumError as error:
+        instead = f"not shown: {error}"
     light = {name: value for name, value in values.items() if name not in store.HEAVY}
     if light.get("phones"):
         light["phones"] = " ".join(phone["symbol"] for phone in light["phones"])
     told = {name: _told(value) for name, value in light.items() if value is not None}
+    if instead:
+        # The rest of a row is worth seeing without its picture.
+        told["picture"] = f"{told['picture']} ({instead})" if "picture" in told else instead
     return Shown({"table": table, **told}, files)
+
+
+def _image(corpus: Corpus, row: store.Row) -> bytes | None:
+    """The picture that a row is or names."""
+    if not row.get("picture"):
+        return row.get("image")
+    taken = corpus.take("pictures", corpus.picture_rows([row["picture"]]), ["image"])
+    image: bytes | None = taken.column("image")[0].as_py()
+    return image
+
+
+def _write_png(image: bytes, path: Path) -> Path:
+    encoded = io.BytesIO()
+    open_image(image).save(encoded, "PNG")
+    write_file(path, encoded.getvalue())
+    return path
 
 
 def _told(value: object) -> str:
