@@ -60,7 +60,7 @@ def check(
 
     corpus = Corpus.open(folder)
     counts = dict.fromkeys(KINDS, 0)
-    total = corpus.count("utterances") + corpus.count("pictures")
+    total = sum(corpus.card.counts.values())
     with console.Progress("check", "rows", total) as progress:
         for finding in examine(corpus, progress.advance):
             counts[finding.kind] += 1
@@ -111,11 +111,16 @@ def import_(
     from trivium.data.corpus import Card
 
     root = audio_root or source.parent
-    made_by = {"command": "corpus import", "table": source.name, "split": split, "link": link}
+    records = table.read(source)
+    made_by = {
+        "command": "corpus import", "table": str(source.resolve()),
+        "audio_root": str(root.resolve()), "split": split, "link": link,
+    }  # fmt: skip
     card = Card(name=name or out.name, licence=licence, source=f"{source.name}.", made_by=made_by)
-    with console.Progress("import", "rows") as progress:
+    with console.Progress("import", "rows", table.count(source)) as progress:
         options = IngestOptions(root=root, split=split, link=link)
-        result = ingest(table.read(source), out, card, options, progress.advance)
+        result = ingest(records, out, card, options, progress.advance)
+        progress.total = progress.done  # lines were counted, and a record may have several
     _report(result, out, out / REJECTED)
 
 
@@ -126,8 +131,14 @@ def _report(result: "Ingested", out: Path, rejected: Path) -> None:
     if result.rejected:
         skipped = console.counted({"rows": result.rejected})
         console.say(f"skipped {skipped}; reasons are in {rejected}")
-    if result.unknown_columns:
-        console.say(f"kept in extra: the columns {', '.join(sorted(result.unknown_columns))}")
+    if result.changed:
+        changed = console.counted({"rows": result.changed})
+        console.say(f"stored otherwise under the same id, and left so: {changed}")
+    if result.in_extra:
+        console.say(f"kept in extra: the columns {', '.join(sorted(result.in_extra))}")
     if result.misnamed:
         files, first = console.counted({"files": len(result.misnamed)}), result.misnamed[0]
         console.say(f"read by content, not by name: {files}, such as {first}")
+    if result.rejected and not (result.added or result.already):
+        console.say("no row could be used")
+        raise typer.Exit(1)

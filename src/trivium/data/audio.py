@@ -68,11 +68,16 @@ def decode_with_facts(data: bytes, limits: SoundLimits = LIMITS) -> tuple[Sample
         ) from error
 
 
-def decode_file(path: Path, start_seconds: float = 0.0, seconds: float | None = None) -> Samples:
+def decode_file(
+    path: Path,
+    start_seconds: float = 0.0,
+    seconds: float | None = None,
+    limits: SoundLimits = LIMITS,
+) -> Samples:
     """16 kHz mono samples of a file, or of a stretch of it, read without loading the rest."""
     try:
         with soundfile.SoundFile(path) as sound:
-            return _read(sound, LIMITS, start_seconds, seconds)[0]
+            return _read(sound, limits, start_seconds, seconds)[0]
     except (soundfile.LibsndfileError, OSError) as error:
         reason = _reason(error) if isinstance(error, soundfile.LibsndfileError) else str(error)
         raise MediaError(f"{path} cannot be read as sound: {reason}") from error

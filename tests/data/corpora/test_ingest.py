@@ -93,7 +93,7 @@ def test_every_kind_of_table_becomes_the_same_corpus(files, suffix, write):
     write(source, ROWS)
     result = run(source, files / "out")
     assert result.added == {"utterances": 4, "pictures": 2, "sentences": 1}
-    assert (result.rejected, result.unknown_columns) == (0, {"mood"})
+    assert (result.rejected, result.in_extra) == (0, {"mood"})
     corpus = Corpus.open(files / "out")
     first, second, third, fourth = everything(corpus, "utterances").to_pylist()
     assert first["audio"] == (files / "a.flac").read_bytes()
@@ -180,7 +180,7 @@ def test_broken_lines_are_listed(files):
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [("t.xlsx", b"", "none of .csv"), ("t.parquet", b"not parquet", "not a parquet table"),
-     ("t.csv", b"text\n\xff\xfe\xfa\n", r"t\.csv, after line 0: .utf-8")],
+     ("t.csv", b"\xff\xfet\x00e\x00", r"t\.csv: line 1 is not UTF-8: byte 1 of it is 0xff")],
 )  # fmt: skip
 def test_a_table_that_cannot_be_read_is_one_sentence(tmp_path, name, content, sentence):
     (tmp_path / name).write_bytes(content)
