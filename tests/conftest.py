@@ -1,6 +1,7 @@
 """What many tests share: a small corpus by hand, and one tiny world made once for the whole run."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -82,6 +83,13 @@ def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(world_folder: Path) -> Corpus:
     """The tiny world, open. Do not write to it."""
     return Corpus.open(world_folder)
+
+
+def free_port() -> str:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
 
 
 def _wait_for(path: Path, seconds: float = 120.0) -> None:

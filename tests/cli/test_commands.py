@@ -95,7 +95,7 @@ def test_check_fails_when_something_is_wrong(tmp_path):
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_continues(tmp_path, after_seconds):
     command = [sys.executable, "-m", "trivium", "world", str(tmp_path / "w"), "--languages", "sw"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not (tmp_path / "w" / "corpus.json").exists():
+    while not (tmp_path / "w" / "corpus.json").exists() and process.poll() is None:
         time.sleep(0.01)
     time.sleep(after_seconds)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes of the group

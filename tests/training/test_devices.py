@@ -8,13 +8,15 @@ import sys
 
 import pytest
 
+from tests.conftest import free_port
+
 SETTINGS = ["training.phases.0.steps=8", "training.save_every=4", "training.keep=5",
             "training.log_every=1", "training.loader.micros_per_step=4"]  # fmt: skip
 
 
 def train(world_folder, out, devices, *options):
-    port = str(21_000 + os.getpid() % 20_000)
-    torchrun = ["torch.distributed.run", "--nproc-per-node", "2", "--master-port", port, "-m"]
+    port = ["--master-port", free_port()]
+    torchrun = ["torch.distributed.run", "--nproc-per-node", "2", *port, "-m"]
     launch = torchrun if devices == 2 else []
     command = [sys.executable, "-m", *launch, "trivium", "train", "clip.tiny", "--corpus",
                str(world_folder), "--out", str(out)]  # fmt: skip

@@ -91,6 +91,7 @@ import json, os, sys
 import torch
 import torch.distributed as dist
 from tests.training.test_step import SEED, doubled, gradients, toy
+from tests.conftest import free_port
 from tests.training.toy import toy_parts
 from trivium.training.place import Place
 from trivium.training.step import train_step
