@@ -87,3 +87,9 @@ def test_unit_length_leaves_zero_alone() -> None:
 def test_what_a_model_does_not_embed_is_not_asked_for(by_hand: Corpus, kinds: tuple[str]) -> None:
     found = embed_corpus(Plain(kinds), by_hand, "train")
     assert {each.kind for each in found} == set(kinds)
+
+
+def test_every_item_is_counted(by_hand: Corpus) -> None:
+    counts: list[int] = []
+    sets = embed_corpus(Plain(), by_hand, "train", advance=counts.append)
+    assert sum(counts) == sum(len(each.ids) for each in sets)

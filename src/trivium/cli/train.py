@@ -79,7 +79,8 @@ def evaluate(
     from trivium.tasks.vectors import embed_corpus
 
     loaded, opened = Model.load(model), Corpus.open(corpus)
-    sets = embed_corpus(loaded, opened, split)
+    with console.Progress("embed", "items") as progress:
+        sets = embed_corpus(loaded, opened, split, advance=progress.advance)
     signature = Signature(
         task="retrieval", corpus=opened.card.fingerprint, split=split, model=loaded.checksum
     )

@@ -1,6 +1,6 @@
 """Vectors of speech, texts and pictures with what they are about, and how a corpus becomes them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -67,11 +67,16 @@ class Embedder(Protocol):
 
 
 def embed_corpus(
-    embedder: Embedder, corpus: Corpus, split: str, text_languages: Sequence[str] = ("en",)
+    embedder: Embedder,
+    corpus: Corpus,
+    split: str,
+    text_languages: Sequence[str] = ("en",),
+    advance: Callable[[int], None] = lambda _: None,
 ) -> list[VectorSet]:
     """Speech of each language, the texts of some, and the pictures, of what was said of pictures.
 
     Ids number the pictures. A text that stands for a picture several times is taken once.
+    `advance` is told of items done.
     """
     quoted = split.replace("'", "''")
     where = f"split = '{quoted}' and picture is not null"
@@ -86,23 +91,23 @@ def embed_corpus(
     for language in dict.fromkeys(languages.tolist()):
         own = np.flatnonzero(languages == language)
         if "speech" in embedder.kinds:
-            spoken = [
-                embedder.embed_speech(
-                    corpus.sounds(corpus.take("utterances", part, SOUND)), language
-                )
-                for part in _parts(rows[own])
-            ]
+            spoken = []
+            for part in _parts(rows[own]):
+                sounds = corpus.sounds(corpus.take("utterances", part, SOUND))
+                spoken.append(embedder.embed_speech(sounds, language))
+                advance(len(part))
             sets.append(VectorSet("speech", np.concatenate(spoken), ids[own], language))
         lines = list(dict.fromkeys((ids[row], texts[row]) for row in own if texts[row]))
         if "text" in embedder.kinds and language in text_languages and lines:
             written = embedder.embed_text([text for _, text in lines], language)
+            advance(len(lines))
             sets.append(VectorSet("text", written, np.array([id_ for id_, _ in lines]), language))
     if "picture" not in embedder.kinds:
         return sets
-    shown = [
-        embedder.embed_picture([decode_image(image) for image in _images(corpus, part)])
-        for part in _parts(corpus.picture_rows(pictures.tolist()))
-    ]
+    shown = []
+    for part in _parts(corpus.picture_rows(pictures.tolist())):
+        shown.append(embedder.embed_picture([decode_image(i) for i in _images(corpus, part)]))
+        advance(len(part))
     return [*sets, VectorSet("picture", np.concatenate(shown), np.arange(len(pictures)))]
 
 
