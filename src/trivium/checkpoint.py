@@ -96,8 +96,13 @@ def fill(
     (folder / README).write_text(readme, encoding="utf-8")
 
 
-def load_tensors(folder: Path, expected: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """The tensors of a checkpoint, if their names and shapes are exactly the expected ones."""
+def load_tensors(
+    folder: Path, expected: "Mapping[str, torch.Tensor]", prefix: str = ""
+) -> "dict[str, torch.Tensor]":
+    """The tensors of a checkpoint, if their names and shapes are exactly the expected ones.
+
+    With a prefix only those are looked at whose names begin with it; it is taken off.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -105,9 +110,10 @@ def load_tensors(folder: Path, expected: "Mapping[str, torch.Tensor]") -> "dict[
     if not path.exists():
         raise SettingsError(f"{folder} holds no {TENSORS}, so it is no checkpoint")
     try:
-        found = load_file(path)
+        whole = load_file(path)
     except SafetensorError as error:
         raise SettingsError(f"{path} is not a whole safetensors file: {error}") from error
+    found = {n.removeprefix(prefix): t for n, t in whole.items() if n.startswith(prefix)}
     for name in expected.keys() - found.keys():
         raise SettingsError(f"{path} lacks the tensor {name!r}; {did_you_mean(name, found)}")
     for name in found.keys() - expected.keys():
@@ -134,12 +140,22 @@ def model_tensors(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":
     return tensors
 
 
-def load_into(model: "torch.nn.Module", folder: Path) -> None:
+def load_into(model: "torch.nn.Module", folder: Path, prefix: str = "") -> None:
     """Put the tensors of a checkpoint into a model; all of them, and no others."""
     expected = model_tensors(model)
-    found = load_tensors(folder, expected)
+    found = load_tensors(folder, expected, prefix)
     for name, tensor in expected.items():
         tensor.copy_(found[name])
+
+
+def newest(folder: Path) -> Path:
+    """The folder itself if it is a checkpoint, else the newest one of the run it is."""
+    if (complete(folder) / TENSORS).exists():
+        return folder
+    found = sorted((folder / "checkpoints").glob("step-*"))
+    if not found:
+        raise SettingsError(f"{folder} is neither a checkpoint nor a run that has one")
+    return found[-1]
 
 
 def checksum(folder: Path) -> str:

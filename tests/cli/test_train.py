@@ -10,6 +10,7 @@ import pytest
 from trivium.data.corpus import Corpus
 from trivium.errors import SettingsError, TriviumError
 from trivium.models.loaded import Model
+from trivium.models.towers import SpeechTower, TowerSettings
 from trivium.recipes import RECIPES, recipe
 from trivium.training.loop import Recipe
 
@@ -97,6 +98,27 @@ def test_a_model_embeds_single_items_and_lists(run, world):
         model.embed(speech=np.zeros(16_000, np.float32))
     with pytest.raises(TriviumError, match="given nothing; give speech, text or image"):
         model.embed()
+
+
+def test_speech_is_mapped_onto_the_towers_of_a_run(run, world_folder, tmp_path):
+    out = tmp_path / "speech"
+    picture = json.dumps({"source": str(run)})
+    done = trivium("train", "speechclip.tiny", "--corpus", world_folder, "--out", out,
+                   "--set", f"settings.picture={picture}", "--set", "settings.train_picture=false",
+                   "--set", "training.phases.0.steps=2")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    clip, speech = Model.load(run), Model.load(out)
+    square = np.full((40, 40, 3), 200, np.uint8)
+    np.testing.assert_allclose(speech.embed(image=square), clip.embed(image=square), atol=1e-6)
+    assert speech.kinds == ("speech", "picture")
+    sound = np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
+    one, both = speech.embed(speech=sound), speech.embed(speech=[sound[:9_000], sound])
+    np.testing.assert_allclose(both[1], one, atol=1e-5)
+
+
+def test_a_tower_that_a_run_has_not_is_named(run):
+    with pytest.raises(SettingsError, match="holds a clip, which has no tower for speech"):
+        SpeechTower.from_settings(TowerSettings(source=str(run)))
 
 
 def test_every_recipe_resolves_and_survives_json(tmp_path, world_folder):

@@ -14,7 +14,7 @@ from trivium.config import read_json
 from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, resample
 from trivium.data.batch import Ragged
 from trivium.data.image import Pixels, decode_image
-from trivium.errors import SettingsError, TriviumError
+from trivium.errors import TriviumError
 from trivium.models.system import system_class
 from trivium.models.towers.text import TOKENIZER, read_tokenizer
 
@@ -37,7 +37,7 @@ class Model:
     @classmethod
     def load(cls, folder: Path | str) -> Self:
         """The model of a checkpoint folder, or of the newest checkpoint of a run."""
-        path = newest_checkpoint(Path(folder))
+        path = checkpoint.newest(Path(folder))
         recipe = read_json(path / checkpoint.CONFIG)
         kind = system_class(str(recipe.get("system")))
         settings = kind.Settings.parse(recipe["settings"], str(path / checkpoint.CONFIG))
@@ -111,16 +111,6 @@ class Model:
 def load(folder: Path | str) -> Model:
     """The model of a checkpoint folder, or of the newest checkpoint of a run."""
     return Model.load(folder)
-
-
-def newest_checkpoint(folder: Path) -> Path:
-    """The folder itself if it is a checkpoint, else the newest one of the run it is."""
-    if (folder / checkpoint.TENSORS).exists():
-        return folder
-    found = sorted((folder / "checkpoints").glob("step-*"))
-    if not found:
-        raise SettingsError(f"{folder} is neither a checkpoint nor a run that has one")
-    return found[-1]
 
 
 def _samples(sound: Sound) -> Samples:

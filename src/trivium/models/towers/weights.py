@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from trivium import checkpoint
 from trivium.config import read_json
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.models.towers.networks import FAMILIES, Kind, TowerSettings
@@ -60,12 +61,31 @@ def build(settings: TowerSettings, kind: Kind) -> Built:
         sizes = {**known.sizes[kind], **settings.sizes}
         return Built(random_network(known.family, kind, sizes), known.family, preparation)
     folder = settings.folder or fetch(*wanted(settings, kind))
+    if is_trained_here(folder):
+        return read_trained(checkpoint.newest(folder), kind)
     family, model = read_network(folder, kind)
     if known is not None and family != known.family:
         raise SettingsError(f"{folder} holds a {family}; the network {settings.network!r} is none")
     if (folder / "preprocessor_config.json").exists():
         preparation = {**preparation, **read_json(folder / "preprocessor_config.json")}
     return Built(model, family, preparation, folder)
+
+
+def is_trained_here(folder: Path) -> bool:
+    """Whether a folder is a run or a checkpoint of ours, and not one in the hub's format."""
+    config = folder / checkpoint.CONFIG
+    return config.exists() and "system" in read_json(config)
+
+
+def read_trained(folder: Path, kind: Kind) -> Built:
+    """A tower of a system that was trained here."""
+    told = read_json(folder / checkpoint.CONFIG)
+    values = told["settings"].get(kind)
+    if values is None:
+        raise SettingsError(f"{folder} holds a {told['system']}, which has no tower for {kind}")
+    built = build(TowerSettings.parse(values, str(folder / checkpoint.CONFIG)), kind)
+    checkpoint.load_into(built.model, folder, prefix=f"{kind}.network.")
+    return replace(built, folder=folder)
 
 
 def random_network(family: str, kind: Kind, sizes: Mapping[str, Any]) -> Any:
