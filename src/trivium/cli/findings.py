@@ -19,12 +19,6 @@ HUB_TIMEOUT_SECONDS = 3.0
 # Distributions beside the required ones: the extra that brings each, and what is missed without.
 OPTIONAL = {
     "espeakng-loader": ("world", "`trivium world` cannot make voices (GPL-3, so never required)"),
-    "av": ("serve", "browser recordings (webm, mp4) cannot be decoded"),
-    "fastapi": ("serve", "no server"),
-    "faiss-cpu": ("search", "search above 200,000 items is exact, so slow"),
-    "lhotse": ("corpora", "lhotse manifests cannot be imported"),
-    "h5py": ("corpora", "CMU-MOSEI's labels cannot be read"),
-    "ray": ("scale", "one machine at a time"),
 }
 
 
@@ -41,7 +35,16 @@ def findings(folder: Path) -> Iterator[Finding]:
     """Everything, in the order it is shown; `folder` is where disk space is asked for."""
     yield Finding("trivium", VERSION)
     yield Finding("python", f"{machine()['python']} on {machine()['system']}")
-    for name in ("torch", "pylance", "pyarrow", "numpy", "pillow", "soundfile", "soxr"):
+    for name in (
+        "torch",
+        "transformers",
+        "pylance",
+        "pyarrow",
+        "numpy",
+        "pillow",
+        "soundfile",
+        "soxr",
+    ):
         yield Finding(name, version_of(name) or "missing")
     yield from _devices()
     yield Finding("cores", str(cores()))

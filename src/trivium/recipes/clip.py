@@ -25,7 +25,7 @@ def tiny(corpora: Sequence[Path]) -> Recipe:
 
 
 def world_cpu(corpora: Sequence[Path]) -> Recipe:
-    """A space of drawn scenes and English sentences, on two cores in about ten minutes."""
+    """A space of drawn scenes and English sentences, on two cores in about half an hour."""
     layers = {"hidden_size": 192, "num_hidden_layers": 4, "num_attention_heads": 6,
               "intermediate_size": 768, "projection_dim": 256}  # fmt: skip
     settings = ClipSettings(
