@@ -25,13 +25,18 @@ CONFIG, TENSORS, README = "config.json", "model.safetensors", "README.md"
 
 def write_file(path: Path, data: bytes | str) -> None:
     """Write a file so that a reader, or a crash, sees the old content or the new."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """A file to write, which takes its name only when everything in it is on the disk."""
     _remove_stale(path)
     temporary = _part(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        _sync(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -93,6 +98,7 @@ def fill(
     (folder / CONFIG).write_text(settings.to_json(), encoding="utf-8")
     contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, folder / TENSORS, metadata={"format": "pt"})
+    (folder / TENSORS).chmod(0o644)  # made for its owner alone; a model is for all
     (folder / README).write_text(readme, encoding="utf-8")
 
 
@@ -143,9 +149,19 @@ def model_tensors(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":
 def load_into(model: "torch.nn.Module", folder: Path, prefix: str = "") -> None:
     """Put the tensors of a checkpoint into a model; all of them, and no others."""
     expected = model_tensors(model)
-    found = load_tensors(folder, expected, prefix)
-    for name, tensor in expected.items():
-        tensor.copy_(found[name])
+    put(load_tensors(folder, expected, prefix), expected)
+
+
+def put(found: "Mapping[str, torch.Tensor]", into: "Mapping[str, torch.Tensor]") -> None:
+    """Copy tensors into others by name, whatever the precision of each."""
+    for name, tensor in into.items():
+        tensor.detach().copy_(found[name])
+
+
+def shipped(name: str) -> Path | None:
+    """The folder of a model that comes with the package, by its name."""
+    folder = Path(__file__).parent / "pretrained" / name
+    return folder if name and "/" not in name and (folder / TENSORS).exists() else None
 
 
 def newest(folder: Path) -> Path:
@@ -162,6 +178,18 @@ def checksum(folder: Path) -> str:
     """sha256 of a checkpoint's tensors: which model a vector or a score is of."""
     with (complete(folder) / TENSORS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tensors_checksum(tensors: "Mapping[str, torch.Tensor]") -> str:
+    """sha256 of tensors, their names, types and shapes; the order does not matter."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _part(path: Path) -> Path:

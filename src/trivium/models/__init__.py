@@ -3,5 +3,7 @@
 # Name in recipes and checkpoints, and where its class is.
 SYSTEMS: dict[str, tuple[str, str]] = {
     "clip": ("trivium.models.clip", "Clip"),
+    "ctc": ("trivium.models.ctc", "Ctc"),
+    "grounded": ("trivium.models.grounded", "Grounded"),
     "speechclip": ("trivium.models.speechclip", "SpeechClip"),
 }

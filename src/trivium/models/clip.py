@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import TriviumError
-from trivium.models.system import as_ragged, as_tensor, item_numbers
+from trivium.models.system import Kind, as_ragged, as_tensor, item_numbers
 from trivium.models.towers import PictureTower, TextTower, TowerSettings
 from trivium.objectives.contrastive import info_nce
 from trivium.objectives.terms import Pairs, Term
@@ -46,6 +46,7 @@ class Clip(nn.Module):
     """The system `clip`; its one objective is `contrast`."""
 
     Settings: ClassVar = ClipSettings
+    kinds: ClassVar[tuple[Kind, ...]] = ("text", "picture")
     roles: ClassVar[Mapping[str, tuple[str, ...]]] = {"captions": ("image", "picture", "text")}
     objectives: ClassVar[tuple[str, ...]] = ("contrast",)
     pair_objectives: ClassVar[tuple[str, ...]] = ("contrast",)

@@ -2,55 +2,84 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import SerializeAsAny
 from torch import Tensor, nn
 
 from trivium import checkpoint
-from trivium.config import read_json
+from trivium.config import Settings, read_json
 from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, resample
 from trivium.data.batch import Ragged
 from trivium.data.image import Pixels, decode_image
-from trivium.errors import TriviumError
-from trivium.models.system import system_class
+from trivium.errors import SettingsError, TriviumError, did_you_mean
+from trivium.models.system import Kind, described, load_stored, system_class, tokenizer_of
 from trivium.models.towers.text import TOKENIZER, read_tokenizer
+from trivium.models.towers.weights import fetch
 
 Vectors = NDArray[np.float32]
 Sound = Path | str | bytes | Samples | tuple[Samples, int]
-Kind = Literal["speech", "text", "picture"]
 Picture = Path | str | bytes | Pixels
+# Models that come with the package.
+SHIPPED = ("world-speechclip",)
 # What one forward pass is given: seconds of sound with padding, or items.
 SECONDS, ITEMS = 120.0, 64
+
+
+class ModelSettings(Settings):
+    """What `config.json` of an exported model says: enough to build it."""
+
+    system: str
+    """Name of the system."""
+    settings: SerializeAsAny[Settings]
+    """Its settings, whose towers need no source."""
 
 
 class Model:
     """A system with its weights; its vectors are of unit length."""
 
-    def __init__(self, name: str, system: nn.Module, checksum: str) -> None:
+    def __init__(self, name: str, system: nn.Module, checksum: str, readme: str = "") -> None:
         self.name = name
         self.checksum = checksum
         self.system = system.eval()
+        self.readme = readme
+        """The model card."""
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:
-        """The model of a checkpoint folder, or of the newest checkpoint of a run."""
-        path = checkpoint.newest(Path(folder))
+        """The model of a name that ships, a checkpoint folder, a run, or a hub repository."""
+        path = _find(folder)
         recipe = read_json(path / checkpoint.CONFIG)
         kind = system_class(str(recipe.get("system")))
         settings = kind.Settings.parse(recipe["settings"], str(path / checkpoint.CONFIG))
         reads_text = (path / TOKENIZER).exists()
         system = kind(settings, read_tokenizer(path)) if reads_text else kind(settings)
-        checkpoint.load_into(system, path)
-        return cls(str(recipe["system"]), system, checkpoint.checksum(path))
+        load_stored(system, path)
+        card = path / checkpoint.README
+        readme = card.read_text(encoding="utf-8") if card.exists() else ""
+        return cls(str(recipe["system"]), system, checkpoint.checksum(path), readme)
+
+    def export(self, folder: Path, half: bool = False) -> None:
+        """Write the whole model, frozen towers with it, as a folder that needs nothing else."""
+        kept = checkpoint.model_tensors(self.system)
+        if half:
+            kept = {name: _half(name, tensor) for name, tensor in kept.items()}
+        settings = described(self.system, whole=True)
+        with checkpoint.new_folder(folder) as new:
+            told = ModelSettings(system=self.name, settings=settings)
+            checkpoint.fill(new, told, kept, self.readme)
+            tokenizer = tokenizer_of(self.system)
+            if tokenizer is not None:
+                (new / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """What the system embeds."""
-        every: tuple[Kind, ...] = ("speech", "text", "picture")
-        return tuple(kind for kind in every if hasattr(self.system, f"embed_{kind}"))
+        found: tuple[Kind, ...] = self.system.kinds  # type: ignore[assignment]
+        return found
 
     def embed(
         self,
@@ -83,11 +112,12 @@ class Model:
     def embed_speech(self, sounds: Sequence[Samples], language: str) -> Vectors:
         """Vectors of 16 kHz sounds in one language; batched by length, order kept."""
         embed = self._function("speech")
+        device = next(self.system.parameters()).device
         order = sorted(range(len(sounds)), key=lambda place: len(sounds[place]))
         made: dict[int, Vectors] = {}
         for places in _by_budget(order, [len(sound) / SAMPLE_RATE_HZ for sound in sounds]):
             waves = Ragged.from_rows([sounds[place] for place in places])
-            vectors = _numpy(embed(waves, [language or None] * len(places)))
+            vectors = _numpy(embed(waves.to(device), [language or None] * len(places)))
             made.update(zip(places, vectors, strict=True))
         return np.stack([made[place] for place in range(len(sounds))])
 
@@ -109,8 +139,33 @@ class Model:
 
 
 def load(folder: Path | str) -> Model:
-    """The model of a checkpoint folder, or of the newest checkpoint of a run."""
+    """The model of a name that ships, a checkpoint folder, a run, or a hub repository.
+
+    `load("world-speechclip")` needs nothing but the package.
+    """
     return Model.load(folder)
+
+
+def _half(name: str, tensor: Tensor) -> Tensor:
+    """A tensor in half precision, if it fits there."""
+    small = tensor.half() if tensor.is_floating_point() else tensor
+    if not torch.isfinite(small).all():
+        raise TriviumError(
+            f"{name} holds {float(tensor.abs().max()):.3g}, which half precision cannot; "
+            "export it without --half"
+        )
+    return small
+
+
+def _find(name: Path | str) -> Path:
+    ours = checkpoint.shipped(str(name))
+    if ours is not None or Path(name).exists():
+        return ours or checkpoint.newest(Path(name))
+    if str(name).count("/") != 1:
+        raise SettingsError(
+            f"{name} is no folder and no model that ships; {did_you_mean(str(name), SHIPPED)}"
+        )
+    return fetch(str(name), "main")
 
 
 def _samples(sound: Sound) -> Samples:

@@ -4,26 +4,32 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from trivium import checkpoint
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.models import SYSTEMS
+from trivium.models.towers.tower import Tower
 from trivium.objectives.terms import Pairs, Term
 
 Parts = Mapping[str, Batch]
+Kind = Literal["speech", "text", "picture"]
 
 
 class System(Protocol):
     """A network with its losses, under the names that recipes use."""
 
     settings: Settings
-    roles: ClassVar[Mapping[str, tuple[str, ...]]]  # role -> columns its source must carry
+    roles: Mapping[str, tuple[str, ...]]  # role -> columns its source must carry
+    kinds: tuple[Kind, ...]  # what it embeds
     objectives: ClassVar[tuple[str, ...]]
     pair_objectives: ClassVar[tuple[str, ...]]  # those of them that compare pairs
 
@@ -71,6 +77,48 @@ def as_ragged(thing: Tensor | Ragged) -> Ragged:
 def trainable(system: nn.Module) -> dict[str, nn.Parameter]:
     """The parameters that training may change, by name."""
     return {name: p for name, p in system.named_parameters() if p.requires_grad}
+
+
+def towers(system: nn.Module) -> dict[str, Tower]:
+    """The towers of a system by name, which is also the name of their settings."""
+    return {name: child for name, child in system.named_children() if isinstance(child, Tower)}
+
+
+def stored(system: nn.Module) -> dict[str, Tensor]:
+    """What a checkpoint holds: every tensor but those of frozen towers that are published."""
+    named = [name for name, tower in towers(system).items() if tower.is_elsewhere]
+    tensors = checkpoint.model_tensors(system)
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not any(name.startswith(f"{tower}.") for tower in named)
+    }
+
+
+def load_stored(system: nn.Module, folder: Path) -> None:
+    """Put what a checkpoint holds into a system; all of it, and nothing else."""
+    checkpoint.put(checkpoint.load_tensors(folder, stored(system)), stored(system))
+
+
+def described(system: Any, whole: bool = False) -> Settings:
+    """A system's settings as a checkpoint states them: what builds it again, wherever it lies.
+
+    A tower whose weights the checkpoint holds needs no source any more; one that is only named
+    there is read from its source, and must have the same weights. A `whole` checkpoint holds all.
+    """
+    settings: Settings = system.settings
+    return settings.model_copy(
+        update={
+            name: tower.described if whole else tower.settings()
+            for name, tower in towers(system).items()
+        }
+    )
+
+
+def tokenizer_of(system: nn.Module) -> Tokenizer | None:
+    """What turns its texts into tokens, if it reads any."""
+    found = (getattr(tower, "tokenizer", None) for tower in towers(system).values())
+    return next((tokenizer for tokenizer in found if tokenizer is not None), None)
 
 
 def describe_parameters(system: nn.Module) -> dict[str, Any]:

@@ -40,6 +40,16 @@ class Entry:
     context: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What the convolutions over a wave give, before positions are told."""
+
+    features: Tensor  # (B, T, C) as the convolutions leave them
+    normed: Tensor | None  # (B, T, C) what a quantiser is given; HuBERT shows it to nobody
+    state: Tensor  # (B, T, D) projected
+    lengths: Tensor  # (B,)
+
+
 class Front(Protocol):
     """One family. It holds numbers only; the network is passed to it."""
 
@@ -82,6 +92,11 @@ class WaveFront:
 
     def enter(self, network: Any, waves: Ragged) -> Entry:
         """Convolutions, projection, and the convolution that tells positions."""
+        heard = self.hear(network, waves)
+        return self.begin(network, heard.state, heard.lengths)
+
+    def hear(self, network: Any, waves: Ragged) -> Heard:
+        """Convolutions and projection: what self-supervision masks, and what it quantises."""
         samples = standardise(waves.data, waves.lengths) if self.normalise_waves else waves.data
         lengths = waves.lengths.clamp(min=self.min_samples)
         convolutions = network.feature_extractor.conv_layers
@@ -91,8 +106,12 @@ class WaveFront:
         frames, lengths = convolve(
             convolutions, samples.to(network.dtype), lengths, channels_last=channels_last
         )
-        state = network.feature_projection(frames)
-        state = state[0] if isinstance(state, tuple) else state
+        made = network.feature_projection(frames)
+        state, normed = made if isinstance(made, tuple) else (made, None)
+        return Heard(frames, normed, state, lengths)
+
+    def begin(self, network: Any, state: Tensor, lengths: Tensor) -> Entry:
+        """The convolution that tells positions, on projected frames."""
         # The convolution over positions reaches beyond the end: there it must find zeros.
         padding = padding_of(lengths, state.shape[1])
         state = state.masked_fill(padding[..., None], 0)

@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from trivium.checkpoint import shipped
 from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
 
@@ -231,6 +232,10 @@ class TowerSettings(Settings):
     """Build the network of this name without weights: to train it, or to measure its speed."""
     sizes: dict[str, Size] = Field(default_factory=dict)
     """Other sizes than the named network's, in transformers' words; with random weights only."""
+    preparation: dict[str, Any] = Field(default_factory=dict)
+    """What `preprocessor_config.json` would say of inputs; with random weights only."""
+    checksum: str | None = None
+    """sha256 of the weights in the source, which must be these."""
 
     @model_validator(mode="after")
     def _says_what_to_build(self) -> Self:
@@ -245,6 +250,13 @@ class TowerSettings(Settings):
             )
         if self.random_weights and self.source is not None:
             raise ValueError(f"random_weights would leave the source {self.source!r} unread")
+        if self.preparation and not self.random_weights:
+            raise ValueError(
+                f"preparation {sorted(self.preparation)} would not fit the weights; "
+                "set random_weights"
+            )
+        if self.checksum is not None and self.random_weights:
+            raise ValueError(f"random_weights never have the checksum {self.checksum!r}")
         if self.sizes and not self.random_weights:
             raise ValueError(
                 f"sizes {sorted(self.sizes)} would not fit the weights; set random_weights"
@@ -256,6 +268,8 @@ class TowerSettings(Settings):
         """The folder that `source` names, if it names one rather than a repository."""
         if self.source is None:
             return None
+        if shipped(self.source) is not None:
+            return shipped(self.source)
         path = Path(self.source).expanduser()
         is_path = path.is_dir() or path.is_absolute() or self.source.startswith((".", "~"))
         return path if is_path else None

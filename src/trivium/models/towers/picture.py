@@ -1,7 +1,7 @@
 """Picture towers: CLIP's and SigLIP's, from pixels to one vector."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from trivium.errors import TriviumError
 from trivium.models.towers.networks import Place, TowerSettings
 from trivium.models.towers.tower import Tower
-from trivium.models.towers.weights import build
+from trivium.models.towers.weights import Built, build
 
 # Mean and standard deviation of each colour, 0 to 1, as published.
 COLOURS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -30,24 +30,19 @@ PLACES: dict[str, Place] = {
 class PictureTower(Tower):
     """A published picture network and its preparation of pixels."""
 
-    def __init__(
-        self, network: Any, family: str, preparation: Mapping[str, Any] | None = None
-    ) -> None:
-        super().__init__(network, PLACES[family])
-        self.family = family
-        config = network.config
+    def __init__(self, built: Built) -> None:
+        super().__init__(built, PLACES[built.family])
+        config = self.network.config
         self.side: int = config.image_size
-        self.width: int = config.projection_dim if family == "clip" else config.hidden_size
-        mean, deviation = COLOURS[family]
-        given = preparation or {}
-        self.mean = tuple(given.get("image_mean", mean))
-        self.deviation = tuple(given.get("image_std", deviation))
+        self.width: int = config.projection_dim if self.family == "clip" else config.hidden_size
+        mean, deviation = COLOURS[self.family]
+        self.mean = tuple(built.preparation.get("image_mean", mean))
+        self.deviation = tuple(built.preparation.get("image_std", deviation))
 
     @classmethod
     def from_settings(cls, settings: TowerSettings) -> Self:
         """The tower that settings describe, in evaluation mode."""
-        built = build(settings, "picture")
-        return cls(built.model, built.family, built.preparation).eval()
+        return cls(build(settings, "picture")).eval()
 
     def forward(self, images: Tensor | Sequence[Tensor]) -> Tensor:
         """Vectors (B, D), not normalised, of anything that `pixels` takes."""

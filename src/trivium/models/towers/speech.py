@@ -4,7 +4,7 @@ An utterance gives the same whatever stands beside or behind it in a batch.
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from trivium.layers.norms import padding_of
 from trivium.models.towers.fronts import FRONTS
 from trivium.models.towers.networks import TowerSettings
 from trivium.models.towers.tower import Tower
-from trivium.models.towers.weights import build
+from trivium.models.towers.weights import Built, build
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,23 +41,28 @@ class SpeechTower(Tower):
     Utterances too short for one frame are heard with silence behind them.
     """
 
-    def __init__(self, network: Any, family: str, normalise_waves: bool = True) -> None:
-        front = FRONTS[family](network, normalise_waves)
-        super().__init__(network, front.place)
+    def __init__(self, built: Built) -> None:
+        normalise_waves = bool(built.preparation.get("do_normalize", True))
+        front = FRONTS[built.family](built.model, normalise_waves)
+        super().__init__(built, front.place)
         self.front = front
-        self.width: int = network.config.hidden_size
+        self.width: int = self.network.config.hidden_size
         self.num_states: int = len(self.layers) + 1
 
     @classmethod
     def from_settings(cls, settings: TowerSettings) -> Self:
         """The tower that settings describe, in evaluation mode."""
-        built = build(settings, "speech")
-        normalise = bool(built.preparation.get("do_normalize", True))
-        return cls(built.model, built.family, normalise).eval()
+        return cls(build(settings, "speech")).eval()
 
     def num_frames(self, samples: Tensor) -> Tensor:
         """How many frames utterances of so many samples have."""
         return self.front.num_frames(samples.clamp(min=self.front.min_samples))
+
+    def silenced(self, waves: Ragged) -> Ragged:
+        """The waves with zeros behind every row, and room for at least one frame."""
+        samples = waves.data.masked_fill(padding_of(waves.lengths, waves.data.shape[1]), 0)
+        samples = F.pad(samples, (0, max(0, self.front.min_samples - samples.shape[1])))
+        return Ragged(samples, waves.lengths)
 
     def forward(self, waves: Ragged, mix: Tensor | None = None) -> Frames:
         """Frames of a batch of waves.
@@ -70,9 +75,7 @@ class SpeechTower(Tower):
                 f"mix has shape {tuple(mix.shape)}; expected ({self.num_states},) or "
                 f"({len(waves)}, {self.num_states}), a weight for each state"
             )
-        samples = waves.data.masked_fill(padding_of(waves.lengths, waves.data.shape[1]), 0)
-        samples = F.pad(samples, (0, max(0, self.front.min_samples - samples.shape[1])))
-        entry = self.front.enter(self.network, Ragged(samples, waves.lengths))
+        entry = self.front.enter(self.network, self.silenced(waves))
         state, lengths = entry.state, entry.lengths
         padding = padding_of(lengths, state.shape[1])[..., None]  # (B, T, 1)
         states: list[Tensor] = []

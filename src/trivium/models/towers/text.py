@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -13,9 +13,8 @@ from trivium.data.batch import Ragged
 from trivium.errors import SettingsError, TriviumError
 from trivium.models.towers.networks import Place, TowerSettings
 from trivium.models.towers.tower import Tower
-from trivium.models.towers.weights import build
+from trivium.models.towers.weights import Built, build
 
-TOKENIZER = "tokenizer.json"
 TOKENIZER = "tokenizer.json"
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -29,13 +28,12 @@ PLACES: dict[str, Place] = {
 class TextTower(Tower):
     """A published text network; the tokens of a text end with its end token."""
 
-    def __init__(self, network: Any, family: str, tokenizer: Tokenizer | None = None) -> None:
-        super().__init__(network, PLACES[family])
-        self.family = family
+    def __init__(self, built: Built, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__(built, PLACES[built.family])
         self.tokenizer = tokenizer
-        config = network.config
+        config = self.network.config
         self.max_tokens: int = config.max_position_embeddings
-        self.width: int = config.projection_dim if family == "clip" else config.projection_size
+        self.width: int = config.projection_dim if self.family == "clip" else config.projection_size
         if tokenizer is not None and tokenizer.get_vocab_size() > config.vocab_size:
             raise SettingsError(
                 f"the tokenizer has {tokenizer.get_vocab_size()} tokens and the network "
@@ -51,7 +49,7 @@ class TextTower(Tower):
         built = build(settings, "text")
         if tokenizer is None and built.folder is not None:
             tokenizer = read_tokenizer(built.folder)
-        return cls(built.model, built.family, tokenizer).eval()
+        return cls(built, tokenizer).eval()
 
     def tokens(self, texts: Sequence[str]) -> Ragged:
         """Token ids of texts, cut to what the network holds."""

@@ -11,7 +11,7 @@ from typing import Any
 from trivium import checkpoint
 from trivium.config import read_json
 from trivium.errors import SettingsError, TriviumError, did_you_mean
-from trivium.models.towers.networks import FAMILIES, Kind, TowerSettings
+from trivium.models.towers.networks import FAMILIES, NETWORKS, Kind, TowerSettings
 
 # Nothing is dropped or masked at random inside a tower; absent where a family has no such switch.
 SWITCHED_OFF: dict[str, float | bool] = {
@@ -39,6 +39,10 @@ HARMLESS: dict[Kind, tuple[str, ...]] = {
         "vision_model.*", "visual_projection.*", "logit_scale", "logit_bias", "*.position_ids",
     ),
 }  # fmt: skip
+# What a configuration says beside the sizes and switches of its network.
+NO_SIZES = ("_name_or_path", "architectures", "dtype", "model_type", "transformers_version")
+# What `preprocessor_config.json` says that a tower follows.
+PREPARATION = ("do_normalize", "image_mean", "image_std")
 # A Whisper encoder is saved inside a Whisper; transformers' own stripping expects `model.` alone.
 RENAMED: dict[str, dict[str, str]] = {"whisper": {r"^(model\.)?encoder\.": ""}}
 
@@ -50,16 +54,21 @@ class Built:
     model: Any
     family: str
     preparation: Mapping[str, Any]
+    described: TowerSettings
+    """What builds the network again, without weights."""
     folder: Path | None = None
+    origin: TowerSettings | None = None
+    """What reads the weights again, where they lie in the hub's format."""
 
 
 def build(settings: TowerSettings, kind: Kind) -> Built:
     """The network that settings describe."""
     known = None if settings.network is None else settings.known(kind)
-    preparation = {} if known is None else {"do_normalize": known.normalise_waves}
+    preparation = {"do_normalize": known is None or known.normalise_waves}
     if settings.random_weights and known is not None:
         sizes = {**known.sizes[kind], **settings.sizes}
-        return Built(random_network(known.family, kind, sizes), known.family, preparation)
+        network = random_network(known.family, kind, sizes)
+        return Built(network, known.family, {**preparation, **settings.preparation}, settings)
     folder = settings.folder or fetch(*wanted(settings, kind))
     if is_trained_here(folder):
         return read_trained(checkpoint.newest(folder), kind)
@@ -68,7 +77,35 @@ def build(settings: TowerSettings, kind: Kind) -> Built:
         raise SettingsError(f"{folder} holds a {family}; the network {settings.network!r} is none")
     if (folder / "preprocessor_config.json").exists():
         preparation = {**preparation, **read_json(folder / "preprocessor_config.json")}
-    return Built(model, family, preparation, folder)
+    described = describe(model, family, kind, preparation)
+    source = str(folder.resolve()) if settings.folder else settings.source
+    origin = settings.model_copy(update={"source": source})
+    _check_weights(model, settings, folder)
+    return Built(model, family, preparation, described, folder, origin)
+
+
+def describe(model: Any, family: str, kind: Kind, preparation: Mapping[str, Any]) -> TowerSettings:
+    """The settings that build a network of these sizes: a known one's, and what differs."""
+    import transformers
+
+    name, known = next(
+        (name, network)
+        for name, network in NETWORKS.items()
+        if network.family == family and kind in network.sizes
+    )
+    config_class = attrgetter(FAMILIES[kind][family].config)(transformers)
+    with _quiet():
+        usual = _switched_off(config_class(**_lists(known.sizes[kind])), family).to_dict()
+    sizes = {}
+    for key, value in model.config.to_dict().items():
+        size = tuple(value) if isinstance(value, list) else value
+        whole = isinstance(size, bool | int | float | str | tuple)
+        if whole and value != usual.get(key) and key in usual and key not in NO_SIZES:
+            sizes[key] = size
+    return TowerSettings(
+        network=name, random_weights=True, sizes=sizes,
+        preparation={key: _frozen(preparation[key]) for key in PREPARATION if key in preparation},
+    )  # fmt: skip
 
 
 def is_trained_here(folder: Path) -> bool:
@@ -94,13 +131,12 @@ def random_network(family: str, kind: Kind, sizes: Mapping[str, Any]) -> Any:
 
     names = FAMILIES[kind][family]
     config_class = attrgetter(names.config)(transformers)
-    lists = {name: list(size) if isinstance(size, tuple) else size for name, size in sizes.items()}
     with _quiet():
         known = set(config_class().to_dict())
         for name in sizes.keys() - known:
             hint = did_you_mean(name, known)
             raise SettingsError(f"{names.config} has no size {name!r}; {hint}")
-        config = _switched_off(config_class(**lists), family)
+        config = _switched_off(config_class(**_lists(sizes)), family)
         return attrgetter(names.model)(transformers)(config)
 
 
@@ -178,15 +214,37 @@ def fetch(repository: str, revision: str) -> Path:
         return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         raise TriviumError(
-            f"the weights of {repository} at revision {revision} are neither in the hub's cache "
-            f"nor to be had now ({type(error).__name__}); fetch them beforehand with "
-            f"`hf download {repository} --revision {revision}`, or run with --random-weights "
-            "(random_weights=true) to build the network without them"
+            f"the weights of {repository} at revision {revision} are in no folder of that name, "
+            "not in the hub's cache and not to be had now "
+            f"({type(error).__name__}); fetch them beforehand with `hf download {repository} "
+            f"--revision {revision}`, or run with --random-weights (random_weights=true) to build "
+            "the network without them"
         ) from error
 
 
 def _has_weights(folder: Path) -> bool:
     return any(folder.glob("model*.safetensors"))
+
+
+def _lists(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Sizes as transformers wants them."""
+    return {name: list(size) if isinstance(size, tuple) else size for name, size in sizes.items()}
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_weights(model: Any, settings: TowerSettings, folder: Path) -> None:
+    """Refuse weights that are not those that a checkpoint was trained with."""
+    if settings.checksum is None:
+        return
+    found = checkpoint.tensors_checksum(checkpoint.model_tensors(model))
+    if found != settings.checksum:
+        raise SettingsError(
+            f"the weights in {folder} have the checksum {found[:12]}, and the checkpoint was "
+            f"trained on those of {settings.checksum[:12]}; give it the same weights again"
+        )
 
 
 def _switched_off(config: Any, family: str) -> Any:
