@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from trivium.data.audio import encode_flac
 from trivium.data.corpus import Card, CorpusWriter
-from trivium.data.source import Source, SourceSettings
+from trivium.data.source import Source, SourceSettings, Units
 from trivium.errors import CorpusError, SettingsError
 
 LANGUAGES = ("en", "hi", "ja", None)
@@ -184,3 +185,50 @@ def test_settings_that_make_no_sense_are_refused(settings: dict, sentence: str) 
 def test_settings_survive_json() -> None:
     settings = SourceSettings(corpora=(Path("a"),), seconds=20, augment={"gain_db": (-3, 3)})
     assert SourceSettings.model_validate_json(settings.to_json()) == settings
+
+
+def test_rows_of_one_picture_stay_together_and_nothing_is_lost(world_folder):
+    settings = SourceSettings(
+        corpora=(world_folder,), where="picture is not null", seconds=60, together="picture"
+    )
+    source = Source(settings)
+    plan = source.plan(micros_per_step=2, seed=0)
+    pictures = source.corpora[0].columns("utterances", ["picture"], settings.filter)
+    names = np.array(pictures["picture"].to_pylist())
+    seen = []
+    for step in range(plan.steps_per_epoch):
+        for positions in plan.step(step):
+            rows = source.members(positions)
+            here = set(names[rows])
+            assert sum(name in here for name in names) == len(rows)
+            seen += rows.tolist()
+    assert sorted(seen) == list(range(len(names)))
+
+
+def test_rows_without_the_value_stand_alone():
+    values = pa.chunked_array([pa.array(["a", None, "b", "a", None])])
+    lengths = np.array([1.0, 2.0, 3.0, 4.0, 5.0], np.float32)
+    units = Units.of(values, np.zeros(5, np.int16), lengths, None)
+    sets = [sorted(units.members(np.array([unit])).tolist()) for unit in range(len(units.lengths))]
+    assert sorted(sets) == [[0, 3], [1], [2], [4]]
+    by_set = dict(zip(map(tuple, sets), units.lengths.tolist(), strict=True))
+    assert by_set[(0, 3)] == 8.0  # two rows, padded to the longer
+
+
+def test_the_same_value_in_two_corpora_is_two_things():
+    values = pa.chunked_array([pa.array(["a", "b"]), pa.array(["a", "b"])])
+    units = Units.of(values, np.array([0, 0, 1, 1], np.int16), np.ones(4, np.float32), None)
+    assert len(units.lengths) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"together": "pictur"}, "no column 'pictur' to keep rows together by; did you mean"),
+        ({"together": "picture", "mix_by": "language"}, "may be of several languages"),
+    ],
+)
+def test_togetherness_that_makes_no_sense_is_refused(tmp_path, changes, sentence):
+    values = {"corpora": [tmp_path], "seconds": 60, **changes}
+    with pytest.raises(SettingsError, match=sentence):
+        SourceSettings.parse(values)

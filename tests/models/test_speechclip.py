@@ -9,7 +9,7 @@ from trivium.data.loader import Stopwatch, load
 from trivium.data.source import Source, SourceSettings
 from trivium.errors import TriviumError
 from trivium.models.speechclip import SpeechClip, SpeechClipSettings
-from trivium.models.towers import TowerSettings
+from trivium.models.towers import TowerSettings, train_tokenizer
 from trivium.recipes import recipe
 from trivium.training.loop import fit
 
@@ -143,3 +143,109 @@ def test_clip_learns_its_own_32_sentences(tmp_path, world_folder):
     written = fitted.system.embed_text(texts)
     pictures = fitted.system.embed_picture([torch.tensor(decode_image(i)) for i in images])
     assert recall_at_1(written, pictures) >= 0.9
+
+
+def frozen(**changes):
+    update = {"train_picture": False} | changes
+    return SpeechClip(SpeechClipSettings.tiny().model_copy(update=update))
+
+
+def begun(system, settings):
+    system.begin({"spoken": Source(settings)})
+    return system
+
+
+def test_cached_picture_vectors_are_those_of_the_tower(world_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIVIUM_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    system = frozen()
+    plain = one_batch(system, source(world_folder), "spoken")["spoken"]
+    cached = one_batch(begun(system, source(world_folder)), source(world_folder), "spoken")
+    assert system.roles == {"spoken": ("audio", "picture", "language")}
+    looked_up = cached["spoken"].inputs["vectors"]
+    seen = system.picture(plain.inputs["pixels"])
+    torch.testing.assert_close(looked_up, seen, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(
+        system.shown[cached["spoken"].inputs["places"]],
+        torch.nn.functional.normalize(looked_up, dim=1),
+    )
+
+
+def test_vectors_are_made_once_for_a_tower_and_anew_for_another(
+    world_folder, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("TRIVIUM_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    system = begun(frozen(), source(world_folder))
+    [made] = tmp_path.glob("*/*.npy")
+    before = made.stat().st_mtime_ns
+    again = frozen()
+    again.load_state_dict(system.state_dict())
+    monkeypatch.setattr(system.picture, "forward", None)  # would fail if it were asked
+    begun(again, source(world_folder))
+    assert made.stat().st_mtime_ns == before
+    begun(frozen(), source(world_folder))  # other random weights
+    assert len(list(tmp_path.glob("*/*.npy"))) == 2
+
+
+def test_find_is_the_softmax_over_all_shown_pictures(world_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIVIUM_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    system = begun(frozen(), source(world_folder))
+    parts = one_batch(system, source(world_folder), "spoken")
+    term = system(parts, ("find",))["find"].sum.item()
+    batch = parts["spoken"]
+    speech = system.embed_speech(batch.speech, batch.languages).double()
+    taken = Source(source(world_folder))
+    shown = sorted(set(taken.corpora[0].columns("utterances", ["picture"], taken.settings.filter)
+                       ["picture"].to_pylist()))  # fmt: skip
+    rows = taken.corpora[0].picture_rows(shown)
+    images = taken.corpora[0].take("pictures", rows, ["image"])["image"].to_pylist()
+    gallery = system.embed_picture([torch.tensor(decode_image(i)) for i in images]).double()
+    slow = 0.0
+    for vector, name in zip(speech, batch.columns["picture"], strict=True):
+        scores = gallery @ vector * system.log_scale.exp().double()
+        slow += (scores.logsumexp(0) - scores[shown.index(name)]).item()
+    assert term == pytest.approx(slow, rel=2e-3)
+    assert len(system.shown) == len(shown)
+
+
+def test_find_without_cached_pictures_is_refused(world_folder):
+    system = frozen(cache_pictures=False)
+    parts = one_batch(begun(system, source(world_folder)), source(world_folder), "spoken")
+    with pytest.raises(TriviumError, match="'find' looks among cached pictures, and there are 0"):
+        system(parts, ("find",))
+
+
+def test_captions_of_one_picture_find_one_another_across_languages(world_folder):
+    torch.manual_seed(0)
+    system = SpeechClip.tiny()
+    both = source(world_folder, where="picture is not null", together="picture")
+    parts = one_batch(system, both, "spoken", rows=3)
+    batch = parts["spoken"]
+    assert batch.languages == ("en", "ja") * 3 or set(batch.languages) == {"en", "ja"}
+    pairs = system(parts, ("crosslingual",))["crosslingual"]
+    assert len(pairs.a) == 3
+    first, second = batch.inputs["partners"].T.tolist()
+    for one, other in zip(first, second, strict=True):
+        assert batch.columns["picture"][one] == batch.columns["picture"][other]
+        assert batch.languages[one] != batch.languages[other]
+    assert pairs.value().item() == pytest.approx(np.log(3), abs=0.5)
+
+
+def test_captions_that_stand_alone_have_no_partner(world_folder):
+    system = SpeechClip.tiny()
+    parts = one_batch(system, source(world_folder), "spoken")
+    with pytest.raises(TriviumError, match=r"set sources\.spoken\.together='picture'"):
+        system(parts, ("crosslingual",))
+
+
+def test_a_text_tower_of_the_same_space_makes_sentences_findable():
+    tokenizer = train_tokenizer(["a red star", "two fish"], 260)
+    tower = TowerSettings(network="test-clip", random_weights=True)
+    system = SpeechClip(SpeechClipSettings.tiny().model_copy(update={"text": tower}), tokenizer)
+    assert system.kinds == ("speech", "text", "picture")
+    assert system.embed_text(["a red star"]).shape == (1, 24)
+    assert not any(p.requires_grad for p in system.text.parameters())
+    with pytest.raises(TriviumError, match="no text tower for 2 texts"):
+        SpeechClip.tiny().embed_text(["a", "b"])

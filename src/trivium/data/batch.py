@@ -79,6 +79,7 @@ class Batch:
     rows: NDArray[np.int64]  # (B,) positions in the source
     epoch: int = 0
     seed: int = 0  # of the run
+    step: int = 0  # of the run
     speech: Ragged | None = None  # (B, S) float32, 16 kHz
     images: tuple[Tensor, ...] | None = None  # B of (height, width, 3) uint8
     texts: tuple[str | None, ...] | None = None

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -162,7 +162,8 @@ class Loader:
             for role, source in self.sources.items():
                 plan = self.plans[role]
                 positions = plan.step(step)[place]
-                parts[role] = load(source, positions, plan.epoch_of(step), seed, watch)
+                loaded = load(source, positions, plan.epoch_of(step), seed, watch)
+                parts[role] = replace(loaded, step=step)
             if self._prepare is not None:
                 words = derive_seed(seed, "prepare", step, place)
                 parts = self._prepare(parts, np.random.Generator(np.random.PCG64(words)))
@@ -181,6 +182,7 @@ def load(
 ) -> Batch:
     """The rows at these positions as a batch: taken, decoded, changed and padded."""
     carried = source.settings.carried
+    positions = source.members(positions)
     pieces = list(source.take(positions))
     columns = {
         name: _column(pieces, len(positions), name)

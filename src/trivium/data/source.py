@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -62,6 +62,8 @@ class SourceSettings(Settings):
 
     `audio` becomes `speech`; `image` also works for utterances that have a picture.
     """
+    together: str | None = None
+    """Rows with one value of this column, as `picture`, always stand in the same micro."""
     augment: AugmentSettings | None = None
     """Changes to the sound, drawn anew in each epoch."""
 
@@ -88,6 +90,16 @@ class SourceSettings(Settings):
         for name in self._needed:
             if name not in known:
                 raise ValueError(f"{self.table} have no {name} to choose, count or mix rows by")
+        if self.together is not None and self.together not in known:
+            raise ValueError(
+                f"{self.table} have no column {self.together!r} to keep rows together by; "
+                f"{did_you_mean(self.together, known)}"
+            )
+        if self.together is not None and self.mix_by == "language":
+            raise ValueError(
+                f"rows of one {self.together} may be of several languages, which mix_by="
+                f"{self.mix_by!r} would balance; leave one of the two out"
+            )
         if self.augment is not None and "audio" not in self.carried:
             raise ValueError(f"augment changes sound, and columns are {list(self.carried)}")
         return self
@@ -135,6 +147,44 @@ class SourceSettings(Settings):
 
 
 @dataclass(frozen=True)
+class Units:
+    """Rows that stay together, as one length and one group for each set of them."""
+
+    order: NDArray[np.int64]  # (N,) rows, set by set
+    starts: NDArray[np.int64]  # (units + 1,) where each set begins in `order`
+    lengths: NDArray[Any]  # (units,) all its rows, padded to the longest
+    groups: NDArray[np.int32] | None  # (units,) of its first row
+
+    @classmethod
+    def of(
+        cls,
+        values: pa.ChunkedArray,
+        corpus_of: NDArray[np.int16],
+        lengths: NDArray[Any],
+        groups: NDArray[np.int32] | None,
+    ) -> Self:
+        """Rows of one corpus and one value; a row without a value stands alone."""
+        codes = pc.dictionary_encode(values.cast(pa.string())).combine_chunks().indices
+        alone = codes.is_null().to_numpy(zero_copy_only=False)
+        keys = pc.fill_null(codes, 0).to_numpy().astype(np.int64)
+        keys[alone] = len(keys) + np.flatnonzero(alone)
+        keys += corpus_of.astype(np.int64) * (2 * len(keys) + 1)
+        order = np.argsort(keys, kind="stable")
+        starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        sizes = np.diff(starts, append=len(order))
+        longest = np.maximum.reduceat(lengths[order], starts)
+        whole = (longest * sizes).astype(lengths.dtype)
+        first = None if groups is None else groups[order[starts]]
+        return cls(order, np.append(starts, len(order)), whole, first)
+
+    def members(self, units: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows of these sets, one set after the other."""
+        return np.concatenate(
+            [self.order[self.starts[unit] : self.starts[unit + 1]] for unit in units]
+        )
+
+
+@dataclass(frozen=True)
 class Piece:
     """Taken rows of one corpus, and their places among the rows asked for."""
 
@@ -157,10 +207,25 @@ class Source:
             raise CorpusError(self._why_empty())
         self.lengths = self._lengths(found)  # (N,) in the unit of the budget
         self.group_names, self.groups = self._groups(found)
+        self._units: Units | None = None
         self._check_lengths()
+        if settings.together is not None:
+            values = pa.chunked_array(
+                [chunk for table in found for chunk in table[settings.together].chunks]
+            )
+            self._units = Units.of(values, self.corpus_of, self.lengths, self.groups)
+            self.lengths, self.groups = self._units.lengths, self._units.groups
+            self._check_lengths()
 
     def __len__(self) -> int:
-        return len(self.rows)
+        """What a plan counts: rows, or sets of rows that stay together."""
+        return len(self.lengths)
+
+    def members(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows that stand for what a plan chose."""
+        if self._units is None:
+            return positions
+        return self._units.members(positions)
 
     def plan(self, micros_per_step: int, seed: int) -> Plan:
         """The micros of every step of a run."""
@@ -195,8 +260,9 @@ class Source:
         settings = self.settings
         names: list[str] = [] if settings.unit == "items" else [settings.unit]
         names += ["language"] if settings.mix_by == "language" else []
+        names += [settings.together] if settings.together else []
         # Lance wants at least one column.
-        return corpus.columns(settings.table, names or ["id"], settings.filter)
+        return corpus.columns(settings.table, list(dict.fromkeys(names)) or ["id"], settings.filter)
 
     def _lengths(self, found: list[pa.Table]) -> NDArray[np.float32] | NDArray[np.int32]:
         unit = self.settings.unit
@@ -231,7 +297,7 @@ class Source:
         if not len(long):
             return
         longest = int(long[np.argmax(self.lengths[long])])
-        [piece] = self.take(np.array([longest]))
+        piece = next(self.take(self.members(np.array([longest]))))
         stretched = "" if settings.augment is None else " (slowed by augment.warp)"
         raise CorpusError(
             f"{len(long):,} of {len(self):,} rows do not fit the budget of {settings.budget:g} "

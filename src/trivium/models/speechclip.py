@@ -8,21 +8,25 @@ projection of that token: one vector for an utterance, pulled towards the vector
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from itertools import combinations
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
+from trivium.data.source import Source
 from trivium.errors import TriviumError, did_you_mean
-from trivium.models.system import as_tensor, freeze, item_numbers
-from trivium.models.towers import PictureTower, SpeechTower, TowerSettings
+from trivium.models.gallery import Gallery
+from trivium.models.system import Kind, as_tensor, freeze, item_numbers, towers
+from trivium.models.towers import PictureTower, SpeechTower, TextTower, TowerSettings
 from trivium.objectives.contrastive import info_nce, masked_margin_softmax
 from trivium.objectives.terms import PairLoss, Pairs, Term
 
@@ -40,8 +44,13 @@ class SpeechClipSettings(Settings):
     """The speech tower."""
     picture: TowerSettings
     """The picture tower, whose vectors are the targets."""
+    text: TowerSettings | None = None
+    """The text tower of the same space, never trained: sentences are found without having been
+    seen."""
     train_picture: bool = False
-    """Train it too; frozen it is what the papers have."""
+    """Train the picture tower too; frozen it is what the papers have."""
+    cache_pictures: bool = True
+    """Make the vectors of a frozen picture tower once and keep them beside the corpus."""
     train_speech_from: int | None = Field(default=None, ge=0)
     """Train the speech tower from this layer up; 0 is all of it, null none."""
     languages: tuple[str, ...] = ()
@@ -50,8 +59,12 @@ class SpeechClipSettings(Settings):
     """Tell the head the language by a learned vector after the first."""
     language_weights: bool = False
     """Layer weights of each language's own."""
+    shrink: int = Field(default=1, ge=1)
+    """Frames that a convolution makes one of before the head looks at them; 1 has none."""
     pooling_layers: int = Field(default=1, ge=1)
     """Transformer layers of the head."""
+    norm_first: bool = False
+    """Norms before the layers' parts instead of behind, and one at the end."""
     heads: int = Field(default=8, ge=1)
     """Attention heads of the head."""
     feedforward: int = Field(default=2048, ge=1)
@@ -82,20 +95,28 @@ class SpeechClipSettings(Settings):
 
 
 class SpeechClip(nn.Module):
-    """The system `speechclip`; its one objective is `contrast`."""
+    """The system `speechclip`.
+
+    Its objectives: `contrast`, the papers'; `find`, the same among all pictures of the corpus
+    instead of those of a step, where their vectors are cached; `crosslingual`, captions of one
+    picture in different languages find one another.
+    """
 
     Settings: ClassVar = SpeechClipSettings
-    roles: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "spoken": ("audio", "image", "picture", "language")
-    }
-    objectives: ClassVar[tuple[str, ...]] = ("contrast",)
-    pair_objectives: ClassVar[tuple[str, ...]] = ("contrast",)
+    objectives: ClassVar[tuple[str, ...]] = ("contrast", "find", "crosslingual")
+    pair_objectives: ClassVar[tuple[str, ...]] = ("contrast", "crosslingual")
 
-    def __init__(self, settings: SpeechClipSettings) -> None:
+    def __init__(self, settings: SpeechClipSettings, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()
         self.settings = settings
         self.speech = SpeechTower.from_settings(settings.speech)
         self.picture = PictureTower.from_settings(settings.picture)
+        self.text = (
+            None if settings.text is None else TextTower.from_settings(settings.text, tokenizer)
+        )
+        self.gallery: Gallery | None = None
+        # All pictures of the source, (G, D); nothing that a checkpoint should hold.
+        self.register_buffer("shown", torch.zeros(0, self.picture.width), persistent=False)
         width = self.speech.width
         languages = max(1, len(settings.languages)) if settings.language_weights else 1
         # Softmax of zeros: every layer counts the same at the start.
@@ -104,20 +125,25 @@ class SpeechClip(nn.Module):
         self.language_tokens = (
             nn.Embedding(len(settings.languages), width) if settings.language_token else None
         )
+        self.shrink = Shrink(width, settings.shrink) if settings.shrink > 1 else None
         layer = nn.TransformerEncoderLayer(
-            width, settings.heads, settings.feedforward, settings.dropout, batch_first=True
-        )
+            width, settings.heads, settings.feedforward, settings.dropout,
+            batch_first=True, norm_first=settings.norm_first,
+        )  # fmt: skip
         self.pooling = nn.TransformerEncoder(
-            layer, settings.pooling_layers, enable_nested_tensor=False
-        )
+            layer, settings.pooling_layers, nn.LayerNorm(width) if settings.norm_first else None,
+            enable_nested_tensor=False,
+        )  # fmt: skip
         self.projection = nn.Linear(width, self.picture.width)
         self.log_scale = nn.Parameter(torch.tensor([-math.log(settings.temperature)]))
         if not settings.train_picture:
-            freeze(self.picture)
+            self.picture.freeze()
+        if self.text is not None:
+            self.text.freeze()
         if settings.loss != "info_nce":
             self.log_scale.requires_grad_(False)  # dot products carry their own scale
         if settings.train_speech_from is None:
-            freeze(self.speech)
+            self.speech.freeze()
         elif settings.train_speech_from > 0:
             freeze(self.speech, but=self.speech.layers_from(settings.train_speech_from))
 
@@ -126,34 +152,102 @@ class SpeechClip(nn.Module):
         """A system that learns a toy in seconds."""
         return cls(SpeechClipSettings.tiny())
 
+    @property
+    def roles(self) -> Mapping[str, tuple[str, ...]]:
+        """Pictures are read from the corpus unless their vectors are cached."""
+        shown = () if self._caches else ("image",)
+        return {"spoken": ("audio", "picture", "language", *shown)}
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What can be embedded."""
+        return ("speech", "picture") if self.text is None else ("speech", "text", "picture")
+
+    @property
+    def _caches(self) -> bool:
+        return self.settings.cache_pictures and not self.settings.train_picture
+
+    def begin(self, sources: Mapping[str, Source]) -> None:
+        """Make the picture vectors, or find them where they were kept."""
+        if not self._caches:
+            return
+        self.gallery = Gallery(sources["spoken"], self.picture)
+        vectors = self.gallery.vectors(self.gallery.shown)
+        self.shown = F.normalize(vectors, dim=1).to(self.token.device)
+
     def prepare(self, parts: dict[str, Batch], _: np.random.Generator) -> dict[str, Batch]:
-        """Pixels of the right size, and which captions show the same picture."""
+        """Pictures as vectors or pixels, and which captions show the same one."""
         batch = parts["spoken"]
-        if batch.images is None:
+        names = batch.columns["picture"]
+        inputs = {"pictures": item_numbers(names), "languages": self._numbers(batch),
+                  "partners": _partners(names, batch.languages or ())}  # fmt: skip
+        if self.gallery is not None:
+            places = self.gallery.places(batch)
+            inputs["vectors"] = self.gallery.vectors(places)
+            inputs["places"] = self.gallery.numbers(places)
+        elif batch.images is None:
             raise TriviumError(f"the batch of {batch.ids[0]!r} has no pictures")
-        pictures = item_numbers(batch.columns["picture"])
-        pixels = self.picture.pixels(batch.images)
-        inputs = {"pixels": pixels, "pictures": pictures, "languages": self._numbers(batch)}
-        return {"spoken": batch.with_inputs({"contrast": len(batch)}, **inputs)}
+        else:
+            inputs["pixels"] = self.picture.pixels(batch.images)
+        counts = {"contrast": len(batch), "find": len(batch), "crosslingual": len(batch)}
+        return {"spoken": batch.with_inputs(counts, **inputs)}
 
     def forward(
         self, parts: Mapping[str, Batch], active: tuple[str, ...]
     ) -> dict[str, Term | Pairs]:
-        """`contrast`: an utterance finds its picture among all of the step, and the other way."""
+        """Each active objective of a micro."""
         batch = parts["spoken"]
 
-        def contrast() -> Pairs:
+        @cache
+        def speech() -> Tensor:
             if batch.speech is None:
                 raise TriviumError(f"the batch of {batch.ids[0]!r} has no sound")
-            speech = self.hear(batch.speech, as_tensor(batch.inputs["languages"]))
-            with torch.set_grad_enabled(self.settings.train_picture and torch.is_grad_enabled()):
-                pictures = self.picture(as_tensor(batch.inputs["pixels"]))
-            scale = self.log_scale.exp() if self.settings.loss == "info_nce" else torch.ones(1)
-            ids = as_tensor(batch.inputs["pictures"])
-            return Pairs(speech, pictures, ids, scale.to(speech), LOSSES[self.settings.loss])
+            return self.hear(batch.speech, as_tensor(batch.inputs["languages"]))
 
-        terms = {"contrast": contrast}
+        def pairs(a: Tensor, b: Tensor, ids: Tensor) -> Pairs:
+            scale = self.log_scale.exp() if self.settings.loss == "info_nce" else torch.ones(1)
+            return Pairs(a, b, ids, scale.to(a), LOSSES[self.settings.loss])
+
+        def contrast() -> Pairs:
+            """An utterance finds its picture among all of the step, and the other way."""
+            return pairs(speech(), self._look(batch), as_tensor(batch.inputs["pictures"]))
+
+        def find() -> Term:
+            """An utterance finds its picture among all that the source shows."""
+            if not len(self.shown):
+                raise TriviumError(
+                    "the objective 'find' looks among cached pictures, and there are "
+                    f"{len(self.shown)}; freeze the picture tower and leave cache_pictures on"
+                )
+            with torch.autocast(self.shown.device.type, enabled=False):
+                cosines = F.normalize(speech().float(), dim=1) @ self.shown.T  # (B, G)
+                logits = self.log_scale.exp() * cosines
+            places = as_tensor(batch.inputs["places"])
+            return Term(F.cross_entropy(logits, places, reduction="sum"))
+
+        def crosslingual() -> Pairs:
+            """Captions of one picture find one another across languages."""
+            first, second = as_tensor(batch.inputs["partners"]).unbind(1)
+            if not len(first):
+                raise TriviumError(
+                    f"no two captions of the micro of {batch.ids[0]!r} show one picture in "
+                    "different languages; set sources.spoken.together='picture'"
+                )
+            ids = as_tensor(batch.inputs["pictures"])[first]
+            return pairs(speech()[first], speech()[second], ids)
+
+        terms: dict[str, Callable[[], Term | Pairs]] = {
+            "contrast": contrast, "find": find, "crosslingual": crosslingual,
+        }  # fmt: skip
         return {name: terms[name]() for name in active}
+
+    def _look(self, batch: Batch) -> Tensor:
+        """Vectors of the pictures of a micro (B, D); not of unit length."""
+        if "vectors" in batch.inputs:
+            return as_tensor(batch.inputs["vectors"])
+        with torch.set_grad_enabled(self.settings.train_picture and torch.is_grad_enabled()):
+            vectors: Tensor = self.picture(as_tensor(batch.inputs["pixels"]))
+        return vectors
 
     def hear(self, speech: Ragged, languages: Tensor) -> Tensor:
         """Utterances as vectors (B, D) beside those of pictures; not of unit length."""
@@ -162,6 +256,8 @@ class SpeechClip(nn.Module):
         frames = self.speech(speech, mix=mix).mixed
         if frames is None:
             raise TriviumError(f"the speech tower {type(self.speech).__name__} mixed no states")
+        if self.shrink is not None:
+            frames = self.shrink(frames)
         first = [self.token.expand(len(speech), 1, -1)]
         if self.language_tokens is not None:
             first.append(self.language_tokens(languages)[:, None])
@@ -183,10 +279,18 @@ class SpeechClip(nn.Module):
         pixels = self.picture.pixels(list(images)).to(self.token.device)
         return F.normalize(self.picture(pixels), dim=1)
 
+    @torch.inference_mode()
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors of sentences."""
+        if self.text is None:
+            raise TriviumError(f"this speechclip has no text tower for {len(texts)} texts")
+        tokens: Ragged = self.text.tokens(texts).to(self.token.device)
+        return F.normalize(self.text(tokens), dim=1)
+
     def train(self, mode: bool = True) -> Self:
         """Towers without a trained parameter never drop anything out."""
         super().train(mode)
-        for tower in (self.speech, self.picture):
+        for tower in towers(self).values():
             if not any(p.requires_grad for p in tower.parameters()):
                 tower.eval()
         return self
@@ -203,3 +307,32 @@ class SpeechClip(nn.Module):
                 hint = did_you_mean(str(language), known)
                 raise TriviumError(f"this model was not told of the language {language!r}; {hint}")
         return torch.tensor([known.index(str(language)) for language in languages])
+
+
+class Shrink(nn.Module):
+    """One frame of so many neighbours: shorter rows, in which words are nearer to one another."""
+
+    def __init__(self, width: int, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.convolution = nn.Conv1d(width, width, 2 * times + 1, stride=times, padding=times)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, frames: Ragged) -> Ragged:
+        """(B, T, D) becomes (B, T / times, D), lengths rounded up; zeros must stand behind rows."""
+        made = F.gelu(self.convolution(frames.data.transpose(1, 2))).transpose(1, 2)
+        return Ragged(self.norm(made), -(-frames.lengths // self.times))
+
+
+def _partners(pictures: Sequence[str], languages: Sequence[str | None]) -> Tensor:
+    """Rows that show one picture in two languages, (P, 2)."""
+    showing: dict[str, list[int]] = {}
+    for row, picture in enumerate(pictures):
+        showing.setdefault(picture, []).append(row)
+    found = [
+        pair
+        for rows in showing.values()
+        for pair in combinations(rows, 2)
+        if languages and languages[pair[0]] != languages[pair[1]]
+    ]
+    return torch.tensor(found, dtype=torch.int64).reshape(-1, 2)
