@@ -43,6 +43,22 @@ def test_training_learns_and_evaluation_tells_it_beside_chance(run, world_folder
     assert (tmp_path / "retrieval.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_run_is_cut_short_measured_and_resumed(tmp_path, world_folder):
+    evaluation = json.dumps({"split": "train", "every": 5, "items": 16})
+    options = ["--corpus", world_folder, "--out", tmp_path, "--set", f"evaluation={evaluation}",
+               "--random-weights"]  # fmt: skip
+    done = trivium("train", "clip.tiny", *options, "--max-steps", 5)
+    assert done.returncode == 0, done.stderr
+    assert "step-00000005" in done.stdout
+    assert "the best so far" in done.stderr
+    done = trivium("train", "clip.tiny", *options, "--max-steps", 7, "--resume")
+    assert "step-00000007" in done.stdout
+    card = (tmp_path / "checkpoints" / "step-00000007" / "README.md").read_text()
+    assert "world-tiny" in card
+    assert "`retrieval` after 5 steps" in card
+    assert Model.load(tmp_path / "best").kinds == ("text", "picture")
+
+
 def test_a_finished_run_is_not_overwritten(run, world_folder):
     done = trivium("train", "clip.tiny", "--corpus", world_folder, "--out", run)
     assert done.returncode == 2
@@ -66,7 +82,8 @@ def test_the_recipe_a_run_wrote_can_be_run_again(run, tmp_path):
         (["train", "clip.tniy"], "no recipe is called 'clip.tniy'; did you mean 'clip.tiny'"),
         (["train", "clip.tiny"], "needs a corpus; name one with --corpus DIR"),
         (["train", "clip.tiny", "--corpus", "nowhere"], "nowhere is not there"),
-        (["evaluate", "nowhere", "x"], "neither a checkpoint nor a run"),
+        (["evaluate", "nowhere", "x"], "nowhere is no folder and no model that ships"),
+        (["train", "clip.tiny", "--max-steps", "0"], "--max-steps': Input should be greater"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path, arguments, sentence):

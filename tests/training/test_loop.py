@@ -16,6 +16,7 @@ from trivium.data.loader import LoaderSettings
 from trivium.data.source import SourceSettings
 from trivium.errors import SettingsError, TriviumError
 from trivium.training.loop import Recipe, TrainingSettings, fit
+from trivium.training.metrics import MEASURED
 from trivium.training.optimizer import OptimizerSettings
 from trivium.training.schedule import Phase
 from trivium.training.state import RunFolder
@@ -53,7 +54,7 @@ def build(*_):
 
 
 def untimed(folder):
-    return [{k: v for k, v in line.items() if k != "seconds"}
+    return [{k: v for k, v in line.items() if k not in MEASURED}
             for line in RunFolder(folder).read_metrics()]  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """`trivium train`, `trivium evaluate`, `trivium recipes`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from trivium.cli import console
+from trivium.cli.live import Live
 
 
 def recipes() -> None:
@@ -31,29 +33,33 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in the folder.")
     ] = False,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(help="Stop, with a checkpoint, when so many steps are done.", min=1),
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Read no published weights: build the sizes.")
+    ] = False,
 ) -> None:
     """Train a system as a recipe says; a killed run continues with --resume, bit for bit.
 
     On several devices: torchrun --nproc-per-node N -m trivium train ...; the losses are the same.
     """
     from trivium.recipes import recipe as named
-    from trivium.training.loop import fit
+    from trivium.recipes import without_weights
+    from trivium.tasks.during import fit
     from trivium.training.place import place_of_process
 
     chosen = named(recipe, corpus or []).override(settings or [])
+    if random_weights:
+        chosen = without_weights(chosen)
     steps = sum(phase.steps for phase in chosen.training.phases)
     with (
         place_of_process() as place,
-        console.Progress(f"train {recipe}", "steps", steps) as progress,
+        Live(f"train {recipe}", min(steps, max_steps or steps)) as live,
     ):
-
-        def watch(line: dict[str, Any]) -> None:
-            if "warning" in line:
-                console.warn(line["warning"])
-            else:
-                progress.advance(line["step"] + 1 - progress.done)
-
-        fitted = fit(chosen, out, resume=resume, watch=watch, place=place)
+        watch = live.tell if place.is_first else _ignore
+        fitted = fit(chosen, out, resume=resume, watch=watch, place=place, max_steps=max_steps)
     if not place.is_first:
         return
     losses = ", ".join(f"{name} {value:.4g}" for name, value in fitted.losses.items())
@@ -62,18 +68,24 @@ def train(
     )
 
 
+def _ignore(_: Mapping[str, Any]) -> None:
+    """The first device tells for all."""
+
+
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A run, or a checkpoint folder.")],
+    model: Annotated[str, typer.Argument(help="A run, a checkpoint folder, or a model's name.")],
     corpus: Annotated[Path, typer.Argument(help="The corpus folder.")],
     split: Annotated[str, typer.Option(help="The split to measure on.")] = "test",
     out: Annotated[
-        Path | None, typer.Option(help="Where JSON and plot go; MODEL if absent.")
+        Path | None,
+        typer.Option(help="Where JSON and plot go; absent, the run, or for a name `scores/NAME`."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON.")] = False,
 ) -> None:
     """Retrieval between speech, text and pictures, both ways, beside chance."""
     from trivium.data.corpus import Corpus
     from trivium.models.loaded import Model
+    from trivium.tasks.during import primary_meeting
     from trivium.tasks.retrieval import RetrievalSettings, run
     from trivium.tasks.score import Signature
     from trivium.tasks.vectors import embed_corpus
@@ -84,15 +96,12 @@ def evaluate(
     signature = Signature(
         task="retrieval", corpus=opened.card.fingerprint, split=split, model=loaded.checksum
     )
-    found = run(
-        sets,
-        RetrievalSettings(primary="speech-picture" if "speech" in loaded.kinds else "text-picture"),
-        signature,
-    )
-    found.write(out or model)
+    found = run(sets, RetrievalSettings(primary=primary_meeting(loaded.kinds)), signature)
+    folder = out or (Path(model) if Path(model).exists() else Path("scores") / model)
+    found.write(folder)
     if as_json:
         console.say(found.to_json().rstrip())
         return
     console.table(*found.table(), title="percent; what chance gives in brackets")
     console.say(str(found.overall.signature))
-    console.say(f"wrote {(out or model) / 'retrieval.json'} and retrieval.png")
+    console.say(f"wrote {folder / 'retrieval.json'} and retrieval.png")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from trivium.config import Settings
 from trivium.errors import SettingsError
+from trivium.training.place import like
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -68,12 +69,11 @@ def optimizer_tensors(
     optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
 ) -> dict[str, Tensor]:
     """Its state by name: `<parameter>.exp_avg`, `.exp_avg_sq`, `.step`."""
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in parameters.items():
-        state = optimizer.state.get(parameter, {})
-        for kind, value in state.items():
-            tensors[f"{name}.{kind}"] = torch.as_tensor(value).detach().clone().reshape(value.shape)
-    return tensors
+    return {
+        f"{name}.{kind}": torch.as_tensor(value).detach()
+        for name, parameter in parameters.items()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
 def restore_optimizer(
@@ -83,6 +83,7 @@ def restore_optimizer(
 ) -> None:
     """Put named state back; every name must belong to a parameter."""
     left = dict(tensors)
+    fused = bool(optimizer.defaults.get("fused"))  # such a kernel counts steps on its device
     for name, parameter in parameters.items():
         state = {
             kind: left.pop(f"{name}.{kind}")
@@ -90,9 +91,9 @@ def restore_optimizer(
             if f"{name}.{kind}" in left
         }
         if state:
-            optimizer.state[parameter] = {
-                kind: value.clone() if kind == "step" else value.to(parameter.device).clone()
-                for kind, value in state.items()
-            }
+            step = state.pop("step")
+            moments = {kind: like(value, parameter) for kind, value in state.items()}
+            moments["step"] = step.to(parameter.device if fused else "cpu", copy=True)
+            optimizer.state[parameter] = moments
     if left:
         raise SettingsError(f"the optimizer's state has {min(left)!r}, which is no parameter's")

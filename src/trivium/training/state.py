@@ -6,21 +6,31 @@ name, the step, and what must be equal for a resume to be bit for bit.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trivium import checkpoint
 from trivium.config import Settings, read_json
+from trivium.data.corpus import Card
+from trivium.data.source import Source
 from trivium.errors import SettingsError
+from trivium.models.system import described, load_stored, stored
 from trivium.models.towers.text import TOKENIZER
+from trivium.training.evaluation import SCORE, Found
 from trivium.training.optimizer import optimizer_tensors, restore_optimizer
+from trivium.training.place import Place, gathered
+from trivium.training.recipe import Recipe
+from trivium.version import VERSION
 
 OPTIMIZER, STATE = "state/optimizer.safetensors", "state/state.json"
+# What may be another when a run is resumed: the training is the same.
+FREE = frozenset({"training.parallel"})
 
 
 class RunState(Settings):
@@ -34,19 +44,37 @@ class RunState(Settings):
     """Devices."""
     torch: str
     """Version."""
+    parallel: str = "ddp"
+    """How the devices share the work."""
 
 
-def here(step: int, world: int) -> RunState:
+@dataclass(frozen=True)
+class Snapshot:
+    """All that a checkpoint holds."""
+
+    recipe: Recipe
+    """As a checkpoint states it."""
+    tensors: Mapping[str, Tensor]
+    """Of the system."""
+    moments: Mapping[str, Tensor]
+    """Of the optimizer."""
+    state: RunState
+    readme: str
+
+
+def here(step: int, world: int, parallel: str = "ddp") -> RunState:
     """The state of this process at a step."""
-    version = str(torch.__version__).partition("+")[0]
-    return RunState(step=step, threads=torch.get_num_threads(), world=world, torch=version)
+    return RunState(
+        step=step, threads=torch.get_num_threads(), world=world, parallel=parallel,
+        torch=str(torch.__version__).partition("+")[0],
+    )  # fmt: skip
 
 
 def differences(saved: RunState, now: RunState) -> list[str]:
     """What differs so that a resumed run may differ in the last bits."""
     return [
         f"{name} was {getattr(saved, name)} and is {getattr(now, name)}"
-        for name in ("threads", "world", "torch")
+        for name in ("threads", "world", "parallel", "torch")
         if getattr(saved, name) != getattr(now, name)
     ]
 
@@ -67,48 +95,54 @@ class RunFolder:
         found = sorted((self.path / "checkpoints").glob("step-*"))
         return [folder for folder in found if (folder / STATE).exists()]
 
-    def save(
-        self,
-        settings: Settings,
-        system: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        parameters: Mapping[str, nn.Parameter],
-        state: RunState,
-    ) -> Path:
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best score, without a state to resume from."""
+        return self.path / "best"
+
+    def save(self, snapshot: Snapshot) -> Path:
         """Write a checkpoint, atomically."""
         from safetensors.torch import save_file
 
-        target = self.path / "checkpoints" / f"step-{state.step:08}"
+        target = self.path / "checkpoints" / f"step-{snapshot.state.step:08}"
         with checkpoint.new_folder(target) as new:
-            checkpoint.fill(new, settings, checkpoint.model_tensors(system), _readme(state))
-            if (self.path / TOKENIZER).exists():
-                shutil.copy(self.path / TOKENIZER, new / TOKENIZER)
+            self._fill(new, snapshot)
             (new / "state").mkdir()
-            save_file(optimizer_tensors(optimizer, parameters), new / OPTIMIZER)
-            (new / STATE).write_text(state.to_json(), encoding="utf-8")
+            save_file(dict(snapshot.moments), new / OPTIMIZER)
+            (new / STATE).write_text(snapshot.state.to_json(), encoding="utf-8")
         return target
+
+    def save_best(self, snapshot: Snapshot, score: str) -> None:
+        """Write the best checkpoint and its score, as JSON, in place of the one before."""
+        with checkpoint.new_folder(self.best) as new:
+            self._fill(new, snapshot)
+            (new / SCORE).write_text(score, encoding="utf-8")
+
+    def _fill(self, new: Path, snapshot: Snapshot) -> None:
+        checkpoint.fill(new, snapshot.recipe, snapshot.tensors, snapshot.readme)
+        if (self.path / TOKENIZER).exists():
+            shutil.copy(self.path / TOKENIZER, new / TOKENIZER)
 
     def purge(self, keep: int) -> None:
         """Remove all but the newest checkpoints."""
         for old in self.checkpoints()[:-keep]:
             shutil.rmtree(old)
 
-    def restore(
-        self,
-        system: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        parameters: Mapping[str, nn.Parameter],
-    ) -> RunState:
-        """Put the newest checkpoint into the system and the optimizer."""
-        from safetensors.torch import load_file
-
+    def restore(self, system: nn.Module) -> RunState | None:
+        """Put the newest checkpoint, if there is one, into a system."""
         folders = self.checkpoints()
         if not folders:
-            raise SettingsError(f"{self.path} has no checkpoint to resume from")
-        newest = folders[-1]
-        checkpoint.load_into(system, newest)
-        restore_optimizer(optimizer, parameters, load_file(newest / OPTIMIZER))
-        return RunState.load(newest / STATE)
+            return None
+        load_stored(system, folders[-1])
+        return RunState.load(folders[-1] / STATE)
+
+    def restore_optimizer(
+        self, optimizer: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter]
+    ) -> None:
+        """Put the moments of the newest checkpoint into an optimizer."""
+        from safetensors.torch import load_file
+
+        restore_optimizer(optimizer, parameters, load_file(self.checkpoints()[-1] / OPTIMIZER))
 
     def truncate_metrics(self, step: int) -> None:
         """Forget what was logged at `step` and later: those steps are trained again."""
@@ -125,16 +159,28 @@ class RunFolder:
             except json.JSONDecodeError:
                 return
 
-    def check_settings(self, settings: Settings) -> None:
+    def last_evaluation(self) -> dict[str, Any] | None:
+        """The last logged line that holds a score."""
+        if not self.metrics.exists():
+            return None
+        lines = [line for line in self.read_metrics() if "evaluation" in line]
+        return lines[-1] if lines else None
+
+    def check_settings(self, recipe: Recipe) -> None:
         """Refuse to go on with other settings than the run began with."""
         path = self.path / checkpoint.CONFIG
         if not path.exists():
             return
-        before, now = _flat(read_json(path)), _flat(json.loads(settings.to_json()))
+        values = read_json(path)
+        with suppress(SettingsError):  # a setting that no longer exists is told as a change
+            # Settings that are younger than the run had their defaults then.
+            settings = type(recipe.settings).parse(values["settings"])
+            values = json.loads(Recipe.parse({**values, "settings": settings}).to_json())
+        before, now = _flat(values), _flat(json.loads(recipe.to_json()))
         changed = [
             f"{name}: {before.get(name)!r} -> {now.get(name)!r}"
             for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name)
+            if before.get(name) != now.get(name) and name not in FREE
         ]
         if changed:
             raise SettingsError(
@@ -143,8 +189,108 @@ class RunFolder:
             )
 
 
-def _readme(state: RunState) -> str:
-    return f"# A checkpoint of a training run, before step {state.step}\n"
+class Keeper:
+    """Writes checkpoints when it is time to."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        recipe: Recipe,
+        system: nn.Module,
+        sources: Mapping[str, Source],
+        place: Place,
+    ) -> None:
+        self._folder, self._training, self._place = folder, recipe.training, place
+        # Before the system is laid over devices, where no tower can say what its weights are.
+        self._recipe = recipe.model_copy(update={"settings": described(system)})
+        self._cards = {role: [c.card for c in source.corpora] for role, source in sources.items()}
+        self._evaluation = folder.last_evaluation()
+        self._saved = place.clock()
+
+    def is_due(self, done: int, last: bool) -> bool:
+        """Whether to save after so many steps; the first device's clock counts for all."""
+        if last or done % self._training.save_every == 0:
+            return True
+        minutes = self._training.save_every_minutes
+        if minutes is None:
+            return False
+        return self._place.agree(self._place.clock() - self._saved >= 60 * minutes)
+
+    def save(
+        self,
+        system: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        parameters: Mapping[str, nn.Parameter],
+        step: int,
+    ) -> None:
+        """Write a checkpoint before `step`, and remove those that are not to be kept."""
+        moments = gathered(optimizer_tensors(optimizer, parameters), self._place)
+        snapshot = self._snapshot(system, step, moments)
+        if self._place.is_first:
+            self._folder.save(snapshot)
+            self._folder.purge(self._training.keep)
+        self._saved = self._place.clock()
+        self._place.meet()
+
+    def keep_if_best(self, system: nn.Module, found: Found | None, number: int) -> None:
+        """Remember a score for the model card; write the best checkpoint if it is the best."""
+        if found is not None:
+            self._evaluation = {"step": number, "evaluation": found.line()}
+        if self._place.agree(found is not None and found.is_best):
+            snapshot = self._snapshot(system, number + 1, {})
+            if found is not None:
+                self._folder.save_best(snapshot, found.score.to_json())
+
+    def _snapshot(self, system: nn.Module, step: int, moments: Mapping[str, Tensor]) -> Snapshot:
+        state = here(step, self._place.world, self._training.parallel)
+        card = readme(self._recipe, self._cards, state, self._evaluation)
+        tensors = gathered(stored(system), self._place)
+        return Snapshot(self._recipe, tensors, moments, state, card)
+
+
+def readme(
+    recipe: Recipe,
+    cards: Mapping[str, Sequence[Card]],
+    state: RunState,
+    evaluation: Mapping[str, Any] | None,
+) -> str:
+    """The model card: system, data, steps and, from a line of the metrics, scores."""
+    steps = sum(phase.steps for phase in recipe.training.phases)
+    rows = [
+        f"| {role} | {card.name} | {recipe.sources[role].split or 'all'} | {card.licence} "
+        f"| {card.source} | {card.fingerprint[:12]} |"
+        for role, of_role in cards.items()
+        for card in of_role
+    ]
+    parts = [
+        f"# {recipe.system}, {state.step:,} steps",
+        (
+            f"A checkpoint of `{recipe.system}` after {state.step:,} of {steps:,} steps, made by "
+            f"trivium {VERSION}. `config.json` is the whole recipe; `trivium.load` reads the "
+            "folder."
+        ),
+        "## Data",
+        "\n".join(["| role | corpus | split | licence | source | fingerprint |",
+                   "|---|---|---|---|---|---|", *rows]),
+    ]  # fmt: skip
+    if evaluation is not None:
+        parts += ["## Scores", *_scores(evaluation)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _scores(line: Mapping[str, Any]) -> list[str]:
+    found = line["evaluation"]
+    rows = [
+        f"| {name} | {value:,.2f} | {_number(found['chance'].get(name))} |"
+        for name, value in found["values"].items()
+    ]
+    said = f"`{found['task']}` after {line['step'] + 1:,} steps, `{found['signature']}`; it goes by"
+    table = ["| value | score | chance |", "|---|---|---|", *rows]
+    return [f"{said} {found['primary']}.", "\n".join(table)]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

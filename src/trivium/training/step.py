@@ -18,7 +18,7 @@ from trivium.data.batch import Batch
 from trivium.errors import TriviumError
 from trivium.objectives.terms import Pairs, Term
 from trivium.runtime import derive_seed
-from trivium.training.place import Place
+from trivium.training.place import Place, is_sharded
 
 Parts = Mapping[str, Batch]
 Terms = Mapping[str, Term | Pairs]
@@ -65,7 +65,7 @@ def train_step(
         for name, share in shares.items():
             if name not in cached:
                 sums[name] = sums.get(name, torch.zeros_like(share)) + share.detach()
-    losses = {name: float(_all_sum(total, place)) for name, total in sums.items()}
+    losses = dict(zip(sums, place.total(*map(float, sums.values())), strict=True))
     return losses | {name: pairs.loss for name, pairs in cached.items()}
 
 
@@ -77,8 +77,7 @@ def total_counts(
         sum(batch.counts.get(name, 0) for parts in micros for batch in parts.values())
         for name in active
     ]
-    total = _all_sum(torch.tensor(own, dtype=torch.float64, device=place.device), place).tolist()
-    return dict(zip(active, total, strict=True))
+    return dict(zip(active, place.total(*own), strict=True))
 
 
 @dataclass(frozen=True)
@@ -189,15 +188,11 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def _all_sum(own: Tensor, place: Place) -> Tensor:
-    if place.world > 1:
-        own = own.clone()
-        dist.all_reduce(own)
-    return own
-
-
 def _synchronised(model: nn.Module, last: bool) -> AbstractContextManager[None]:
     """Devices meet at the last micro of a step only."""
+    if is_sharded(model):
+        model.set_requires_gradient_sync(last)  # type: ignore[operator]
+        return nullcontext()
     no_sync: Callable[[], AbstractContextManager[None]] | None = getattr(model, "no_sync", None)
     if last or no_sync is None:
         return nullcontext()

@@ -1,0 +1,134 @@
+"""Measuring while a run trains, as its recipe asks for; `fit` with that built in."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from torch import nn
+
+from trivium.data.corpus import Corpus
+from trivium.errors import SettingsError, did_you_mean
+from trivium.models.loaded import Model
+from trivium.tasks.retrieval import Meeting, RetrievalSettings, run
+from trivium.tasks.score import Score, Signature
+from trivium.tasks.vectors import embed_corpus
+from trivium.training import loop
+from trivium.training.evaluation import EvaluationSettings
+from trivium.training.recipe import Recipe
+
+TEXT_LANGUAGE = "en"
+
+
+class FirstRows(Corpus):
+    """A corpus as if nothing but the first utterances that match a filter were in it."""
+
+    items: int | None = None
+
+    def columns(self, table: str, names: Sequence[str], where: str | None = None) -> pa.Table:
+        """Columns of the first rows."""
+        found = super().columns(table, names, where)
+        return found if table != "utterances" else found.slice(0, self.items)
+
+
+def primary_meeting(kinds: Sequence[str]) -> Meeting:
+    """The comparison that stands for all, of a system that embeds these kinds."""
+    return "speech-picture" if "speech" in kinds else "text-picture"
+
+
+def retrieval(model: Model, corpus: Corpus, split: str) -> Score:
+    """Speech, texts and pictures find one another; without intervals, which cost more."""
+    signature = Signature(
+        task="retrieval", corpus=corpus.card.fingerprint, split=split, model=model.checksum
+    )
+    settings = RetrievalSettings(primary=primary_meeting(model.kinds), resamples=0)
+    return run(embed_corpus(model, corpus, split), settings, signature).overall
+
+
+def check_retrieval(model: Model, corpus: Corpus, split: str) -> None:
+    """Refuse a system that does not embed pictures, and a split without any."""
+    if "picture" not in model.kinds or len(model.kinds) < 2:
+        raise SettingsError(
+            f"{model.name} embeds {' and '.join(model.kinds) or 'nothing'}; retrieval needs "
+            "pictures and speech or text: set evaluation to null"
+        )
+    quoted = split.replace("'", "''")
+    where = f"split = '{quoted}' and picture is not null"
+    if "speech" not in model.kinds:
+        where += f" and language = '{TEXT_LANGUAGE}' and text is not null"
+    if not len(corpus.columns("utterances", ["id"], where)):
+        raise SettingsError(
+            f"no utterance of {corpus.path} can be measured ({where}); set evaluation.split"
+        )
+
+
+# Name, what it finds, and what it refuses to begin with.
+TASKS: dict[str, tuple[Callable[[Model, Corpus, str], Score], Callable[..., None]]] = {
+    "retrieval": (retrieval, check_retrieval),
+}
+
+
+class Evaluator:
+    """Measures a system on the corpora of `recipe.evaluation`."""
+
+    def __init__(self, recipe: Recipe, settings: EvaluationSettings) -> None:
+        if settings.task not in TASKS:
+            hint = did_you_mean(settings.task, TASKS)
+            raise SettingsError(f"evaluation.task: no task is called {settings.task!r}; {hint}")
+        self._name, self._split = recipe.system, settings.split
+        self._find, self._refuse = TASKS[settings.task]
+        folders = settings.corpora or tuple(
+            folder for source in recipe.sources.values() for folder in source.corpora
+        )
+        self._corpora = [FirstRows.open(folder) for folder in dict.fromkeys(folders)]
+        for corpus in self._corpora:
+            corpus.items = settings.items
+
+    def check(self, system: nn.Module) -> None:
+        """Refuse what cannot be measured."""
+        for corpus in self._corpora:
+            self._refuse(self._model(system), corpus, self._split)
+
+    def __call__(self, system: nn.Module) -> Score:
+        """The score on all corpora."""
+        model = self._model(system)
+        return mean([self._find(model, corpus, self._split) for corpus in self._corpora])
+
+    def _model(self, system: nn.Module) -> Model:
+        return Model(self._name, system, "")
+
+
+def mean(scores: Sequence[Score]) -> Score:
+    """One score for several corpora: the mean of what all of them have."""
+    first = scores[0]
+    if len(scores) == 1:
+        return first
+
+    def means(of: Callable[[Score], dict[str, float]]) -> dict[str, float]:
+        told = [of(score) for score in scores]
+        names = [name for name in told[0] if all(name in values for values in told)]
+        return {name: float(np.mean([values[name] for values in told])) for name in names}
+
+    fingerprints = "+".join(score.signature.corpus for score in scores)
+    return first.model_copy(
+        update={
+            "values": means(lambda score: score.values),
+            "chance": means(lambda score: score.chance),
+            "intervals": {},
+            "signature": first.signature.model_copy(update={"corpus": fingerprints}),
+        }
+    )
+
+
+def evaluator(recipe: Recipe) -> Evaluator | None:
+    """What measures a recipe's run; None where it asks for nothing."""
+    return None if recipe.evaluation is None else Evaluator(recipe, recipe.evaluation)
+
+
+def fit(recipe: Recipe, out: Path | str, **options: Any) -> loop.Fitted:
+    """Train a recipe in the folder `out`, measured as it asks; the options are `loop.fit`'s.
+
+    `resume=True` continues a run, `watch` is told of each logged line.
+    """
+    return loop.fit(recipe, Path(out), evaluate=evaluator(recipe), **options)
