@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.conftest import tone
-from trivium.cli.bench import Measured, app, measure, plain_batches, start_late
+from trivium.cli.bench import Measured, app, make_corpus, measure, plain_batches, start_late
 from trivium.data.audio import encode_flac
-from trivium.data.corpus import Card, CorpusWriter
+from trivium.data.corpus import Card, Corpus, CorpusWriter
+from trivium.data.image import decode_image
 from trivium.data.source import Source, SourceSettings
+from trivium.recipes import recipe
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +96,26 @@ def test_padding_is_that_of_the_micros() -> None:
     equal = start_late(np.full(1_000, 2.0, np.float32), None, 1.0)
     assert equal["padding %"] == 0
     assert equal["micros an epoch"] == 16
+
+
+@pytest.mark.parametrize("name", ["speechclip.tiny", "clip.tiny"])
+def test_a_made_corpus_has_what_two_steps_of_a_recipe_need(tmp_path: Path, name: str) -> None:
+    made = recipe(name, [tmp_path / "corpus"])
+    budgets = {"sources": {role: s.model_copy(update={"seconds": 8.0, "items": None})
+                           for role, s in made.sources.items()}}  # fmt: skip
+    made = made.model_copy(update=budgets)
+    make_corpus(tmp_path / "corpus", made, caption_seconds=0.5)
+    [source] = made.sources.values()
+    rows = Source(source.model_copy(update={"columns": ("audio", "image", "picture", "text")}))
+    micros = made.training.loader.micros_per_step
+    assert len(rows) == 2 * micros * 16
+    assert rows.lengths.mean() == pytest.approx(0.5, rel=0.2)
+    assert 0.15 <= rows.lengths.min() < rows.lengths.max() <= 1
+    [piece] = rows.take(np.arange(4))
+    sounds = piece.corpus.sounds(piece.table)
+    assert [len(sound) / 16_000 for sound in sounds] == pytest.approx(rows.lengths[:4], abs=1e-4)
+    pictures = piece.table["picture"].to_pylist()
+    assert len(set(pictures)) == 4
+    corpus = Corpus.open(tmp_path / "corpus")
+    taken = corpus.take("pictures", corpus.picture_rows(pictures), ["image"])["image"].to_pylist()
+    assert {decode_image(image).shape for image in taken} == {(300, 400, 3)}

@@ -2,16 +2,29 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
-from trivium.recipes import clip, speechclip
+from trivium.models.towers import NETWORKS, TowerSettings
+from trivium.recipes import clip, grounded, speechclip, towers
 from trivium.training.loop import Recipe
 
 RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "clip.tiny": clip.tiny,
     "clip.world_cpu": clip.world_cpu,
+    "grounded.tiny": grounded.tiny,
+    "speechclip.base": speechclip.base,
+    "speechclip.large": speechclip.large,
     "speechclip.tiny": speechclip.tiny,
+    "speechclip.world": speechclip.world,
     "speechclip.world_cpu": speechclip.world_cpu,
+    "speechclip.world_en": speechclip.world_en,
+    "speechclip.world_hi": speechclip.world_hi,
+    "speechclip.world_ja": speechclip.world_ja,
+    "towers.world_clip": towers.world_clip,
+    "towers.world_speech": grounded.w2v2_world,
+    "towers.world_speech_cpu": towers.world_speech_cpu,
 }
 
 
@@ -24,3 +37,35 @@ def recipe(name: str, corpora: Sequence[Path]) -> Recipe:
     if not corpora:
         raise SettingsError(f"the recipe {name} needs a corpus; name one with --corpus DIR")
     return RECIPES[name](corpora)
+
+
+def without_weights(recipe: Recipe) -> Recipe:
+    """The same run with every tower built at its size with new weights, and none read."""
+    return recipe.model_copy(update={"settings": _random(recipe.settings, "settings")})
+
+
+def _random(value: Any, name: str) -> Any:
+    """A value of settings with the towers in it changed; `name` is where it stands."""
+    if isinstance(value, TowerSettings):
+        return _random_tower(value, name)
+    if isinstance(value, Settings):
+        inner = {field: getattr(value, field) for field in type(value).model_fields}
+        return value.model_copy(update=_random(inner, name))
+    if isinstance(value, dict):
+        return {key: _random(inner, f"{name}.{key}") for key, inner in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_random(inner, f"{name}.{place}") for place, inner in enumerate(value))
+    return value
+
+
+def _random_tower(tower: TowerSettings, name: str) -> TowerSettings:
+    if tower.random_weights:
+        return tower
+    published = {network.repository: known for known, network in NETWORKS.items()}
+    network = tower.network or published.get(tower.source)
+    if network is None:
+        raise SettingsError(
+            f"{name} is read from {tower.source!r}, and no network of a known size is called so; "
+            f"name one: --set '{name}={{\"network\": ...}}'"
+        )
+    return TowerSettings(network=network, random_weights=True)

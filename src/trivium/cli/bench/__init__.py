@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from trivium.data.loader import Loader
-    from trivium.data.source import Source
+    from trivium.data.source import Source, SourceSettings
+    from trivium.training.loop import Recipe
 
 app = typer.Typer(help="Measure how fast the parts are on this machine.", no_args_is_help=True)
 
 Clock = Callable[[], float]
 Delivered = tuple[float, float]  # seconds of sound, and the same padded
+
+LANGUAGES = ("en", "hi", "ja")  # of what is made where no corpus is given
+WORDS = ("a", "red", "star", "above", "two", "blue", "fish", "beside")
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,78 @@ def loader(
 
 
 @app.command()
+def step(
+    recipe: Annotated[
+        str, typer.Argument(help="A name of `trivium recipes`, or a .json of a run.")
+    ],
+    corpus: Annotated[
+        list[Path] | None,
+        typer.Option(help="A corpus to train on; repeat it. Absent: noise is made."),
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="Build all towers without weights.")
+    ] = False,
+    steps: Annotated[int, typer.Option(help="Steps to time, after two others.", min=1)] = 10,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Another value, as training.precision=fp32."),
+    ] = None,
+    caption_seconds: Annotated[
+        float, typer.Option(help="Mean length of the sounds that are made.", min=0.1, max=60)
+    ] = 10.0,
+    alone: Annotated[bool, typer.Option("--alone", help="Without the plain loop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Seconds of sound trained a second, products against the device's peak, memory, and shares.
+
+    Beside it the plain loop of benchmarks/baselines, where the repository is at hand. Overrides
+    come before --random-weights: other sizes of a tower need random_weights=true beside them.
+    """
+    import json
+    from tempfile import TemporaryDirectory
+
+    import torch
+
+    from trivium.cli.bench.step import measure_ours, measure_plain
+    from trivium.recipes import RECIPES, without_weights
+    from trivium.recipes import recipe as named
+    from trivium.runtime import machine, peak_flops
+
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    with TemporaryDirectory(prefix="trivium-bench-") as scratch:
+        made = Path(scratch) / "corpus"
+        chosen = named(recipe, corpus or [made]).override(settings or [])
+        if random_weights:
+            chosen = without_weights(chosen)
+        if not corpus and recipe in RECIPES:
+            make_corpus(made, chosen, caption_seconds)
+        probe = measure_ours(chosen, Path(scratch) / "run", steps, device)
+        plain, why = None, "not wanted (--alone)"
+        if not alone:
+            plain, why = measure_plain(chosen, probe, Path(scratch))
+    bf16 = chosen.training.precision == "bf16"
+    peak, peak_from = peak_flops(device, bf16)
+    ours, theirs = probe.found().figures(peak), plain.figures(peak) if plain else None
+    if as_json:
+        told = {"recipe": recipe, "device": device, "machine": machine(), "steps": steps,
+                "threads": torch.get_num_threads(), "precision": chosen.training.precision,
+                "corpus": [str(path) for path in corpus or []], "peak TFLOP/s": peak / 1e12,
+                "peak from": peak_from, "trivium": ours, "plain": theirs,
+                "why no plain": "" if plain else why}  # fmt: skip
+        console.say(json.dumps(told))
+        return
+    console.table(
+        ["", "trivium", *(["plain"] if theirs else [])],
+        [[name, *(_shown(each[name]) for each in (ours, theirs) if each)] for name in ours],
+        title=recipe,
+    )
+    console.say(f"steps timed: {steps} on {device} in {chosen.training.precision}")
+    console.say(f"peak: {peak / 1e12:,.3g} TFLOP/s, {peak_from}")
+    if plain is None:
+        console.say(f"no plain loop: {why}")
+
+
+@app.command()
 def plan(
     rows: Annotated[int, typer.Option(help="Rows of the largest plan.", min=1000)] = 10_000_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -155,6 +231,61 @@ def start_late(
         "peak memory, MB": round(added / 1e6),
         "padding %": round(100 * (1 - float(line.sum(dtype=np.float64) / room.sum())), 2),
     }
+
+
+def _shown(value: float) -> str:
+    """A figure with as many decimals as say something."""
+    return f"{value:,.3f}" if value < 10 else f"{value:,.1f}"
+
+
+def make_corpus(folder: Path, recipe: "Recipe", caption_seconds: float) -> None:
+    """Noise of the lengths of speech, each with a text and a picture of its own.
+
+    Three languages come in turn, and two steps of each of them are made, so that a recipe of one
+    language finds enough.
+    """
+    import numpy as np
+
+    from trivium.data.audio import SAMPLE_RATE_HZ, encode_flac
+    from trivium.data.corpus import Card, CorpusWriter
+
+    a_step = sum(rows_of(source, caption_seconds) for source in recipe.sources.values())
+    rows = 6 * max(4, a_step * recipe.training.loader.micros_per_step)
+    generator = np.random.default_rng(0)
+    lengths = caption_seconds * np.clip(generator.gamma(6, 1 / 6, rows), 0.3, 2)
+    splits = sorted({source.split or "train" for source in recipe.sources.values()})
+    with (
+        CorpusWriter(folder, Card(name="noise")) as writer,
+        console.Progress("make", "seconds of sound", float(lengths.sum())) as progress,
+    ):
+        for number, seconds in enumerate(lengths.tolist()):
+            own = {"id": f"n{number:06}", "split": splits[number % len(splits)]}
+            noise = generator.standard_normal(round(seconds * SAMPLE_RATE_HZ), np.float32)
+            text = " ".join(generator.choice(WORDS, 8))
+            said = {"text": text, "characters": len(text), "language": LANGUAGES[number % 3]}
+            writer.add("pictures", {**own, "image": _picture(generator)})
+            writer.add("utterances", {**own, **said, "seconds": seconds, "picture": own["id"],
+                                      "speaker": f"s{number % 9}",
+                                      "audio": encode_flac(noise * np.float32(3e-4))})  # fmt: skip
+            progress.advance(seconds)
+
+
+def rows_of(source: "SourceSettings", caption_seconds: float) -> int:
+    """Rows that the budget of a micro holds, about."""
+    each = {"seconds": caption_seconds, "characters": 40, "items": 1}[source.unit]
+    return int(source.budget / each)
+
+
+def _picture(generator: "np.random.Generator") -> bytes:
+    """A blurred JPEG of the size of a photograph on a web page."""
+    import io
+
+    from PIL import Image
+
+    colours = generator.integers(0, 256, (6, 8, 3)).astype("uint8")
+    target = io.BytesIO()
+    Image.fromarray(colours).resize((400, 300), Image.Resampling.BICUBIC).save(target, "JPEG")
+    return target.getvalue()
 
 
 def measure(
