@@ -1,0 +1,1 @@
+"""What English-only pre-training does to other languages: M-SpeechCLIP's claims at our sizes."""
