@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from trivium.cli import findings as findings_module
-from trivium.cli.findings import OPTIONAL, findings
+from trivium.cli import doctor
+from trivium.cli.doctor import OPTIONAL, findings
 
 
 def told(monkeypatch, reachable=False):
@@ -42,18 +42,16 @@ def test_a_hub_that_is_switched_off_is_not_asked(monkeypatch):
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_each_absence_says_what_it_means_and_what_to_type(monkeypatch, name):
-    known = findings_module.version_of
-    monkeypatch.setattr(
-        findings_module, "version_of", lambda other: None if other == name else known(other)
-    )
+    known = doctor.version_of
+    monkeypatch.setattr(doctor, "version_of", lambda other: None if other == name else known(other))
     finding = told(monkeypatch)[name]
     assert finding.value == "not installed"
     assert finding.means.endswith(f'pip install "trivium[{OPTIONAL[name][0]}]"')
 
 
 def test_little_memory_and_disk_are_pointed_out(monkeypatch):
-    monkeypatch.setattr(findings_module, "memory_bytes", lambda: 2 * 2**30)
-    monkeypatch.setattr(findings_module, "free_disk_bytes", lambda _: 2**30)
+    monkeypatch.setattr(doctor, "memory_bytes", lambda: 2 * 2**30)
+    monkeypatch.setattr(doctor, "free_disk_bytes", lambda _: 2**30)
     found = told(monkeypatch)
     assert (found["memory"].value, found["memory"].means) == ("2 GiB", "tight for training")
     assert found["free disk here"].means == "base needs 10 GiB"

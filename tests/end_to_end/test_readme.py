@@ -86,7 +86,7 @@ def test_the_readmes_commands_print_what_it_shows(tmp_path):
     assert ACTIVATE in shell
     output = run("make demo", copy)
     assert "Next:" in output
-    assert (copy / "demo" / "world" / "sheet.html").exists()
+    assert (copy / "demo" / "found.html").exists()
     shown = commands_with_output()
     assert len(shown) >= 3
     for command, lines in shown:

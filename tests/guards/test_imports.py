@@ -46,7 +46,7 @@ def test_the_door_opens_on_first_use():
 
 
 def test_voices_are_never_loaded_outside_a_worker():
-    loaded = loaded_after("import trivium.data.world.build, trivium.cli.world")
+    loaded = loaded_after("import trivium.data.world.build, trivium.cli.corpus")
     assert "espeakng_loader" not in loaded
 
 

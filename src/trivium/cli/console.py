@@ -1,6 +1,7 @@
 """What commands print: progress on stderr, results on stdout."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -113,6 +114,37 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], title: str =
     with console.capture() as written:  # rich would end the program at a closed pipe
         console.print(shown, markup=False)
     say(written.get().rstrip("\n"))
+
+
+def pictures(images: Sequence[bytes], width: int = 15) -> None:
+    """Small pictures in rows, where the terminal has colours; nothing where it has none."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return
+    a_row = max(1, shutil.get_terminal_size().columns // (width + 1))
+    blocks = [_half_blocks(image, width) for image in images]
+    for start in range(0, len(blocks), a_row):
+        for line in zip(*blocks[start : start + a_row], strict=True):
+            say(" ".join(line))
+        say("")
+
+
+def _half_blocks(image: bytes, width: int) -> list[str]:
+    """A picture as lines of characters, each two pixels: one above, one below."""
+    import numpy as np
+
+    from trivium.data.image import open_image
+
+    with open_image(image) as opened:
+        pixels = np.asarray(opened.convert("RGB").resize((width, width // 2 * 2)))
+    ends = [[";".join(map(str, colour)) for colour in row] for row in pixels.tolist()]
+    return [
+        "".join(
+            f"\x1b[38;2;{above}m\x1b[48;2;{below}m\N{UPPER HALF BLOCK}"
+            for above, below in zip(*two, strict=True)
+        )
+        + "\x1b[0m"
+        for two in zip(ends[::2], ends[1::2], strict=True)
+    ]
 
 
 @contextmanager

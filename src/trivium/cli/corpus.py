@@ -1,4 +1,4 @@
-"""`trivium corpus ...`: look at a corpus, check it, or make one of a table."""
+"""`trivium world` and `trivium corpus ...`: make a corpus, look at it, check it, import one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +12,30 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at a corpus, check it, import one.")
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The corpus folder.")]
+
+
+def world(
+    out: Annotated[Path, typer.Argument(help="The corpus folder to make or continue.")],
+    size: Annotated[
+        str, typer.Option(help="tiny, small (about 5 h) or base (about 50 h).")
+    ] = "tiny",
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 0,
+    languages: Annotated[str, typer.Option(help="Which of them.")] = "en,hi,ja,es,de,sw",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; all cores if absent.")
+    ] = None,
+) -> None:
+    """Make a corpus: scenes, sentences in six languages, voices. The same seed, the same bytes."""
+    from trivium.data.world.build import WorldSettings, make_world, tasks
+
+    codes = tuple(dict.fromkeys(code.strip() for code in languages.split(",") if code.strip()))
+    values = {"size": size, "seed": seed, "languages": codes}
+    settings = WorldSettings.parse(values, "trivium world")
+    spoken = (task for task in tasks(settings) if task.make == "utterances")
+    total = sum(task.stop - task.start for task in spoken)
+    with console.Progress(f"world {size}", "utterances", total) as progress:
+        card = make_world(out, settings, workers, progress.advance)
+    console.say(f"{out}: {console.counted(card.counts)}; fingerprint {card.fingerprint[:16]}")
 
 
 @app.command()

@@ -2,38 +2,80 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from trivium.cli import console
 
+if TYPE_CHECKING:
+    from trivium.data.corpus import Corpus
+    from trivium.models.loaded import Model
+    from trivium.tasks.finds import Finding
+
+LANGUAGES = ("en", "hi", "ja")  # what the model that ships has heard
+PICTURE = "scene-test-000004"
+
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo's corpus is made.")] = Path("demo"),
 ) -> None:
-    """Make a small corpus, show what is in it, and say what to type next."""
-    from trivium.cli.corpus import info
-    from trivium.cli.world import world
+    """Make a small corpus, search its pictures by voice, and say what to type next."""
+    from trivium.cli.corpus import world
     from trivium.data.corpus import Corpus
     from trivium.data.examine.sheet import write_sheet
+    from trivium.models.loaded import Model
+    from trivium.tasks.finds import find, write_findings
 
-    out = folder / "world"
-    console.say(f"Making a tiny world of scenes, sentences and voices in {out}")
-    world(out)
-    console.say("")
-    info(out)
-    corpus = Corpus.open(out)
-    shown = corpus.columns("utterances", ["language", "text"], "picture = 'scene-train-000000'")
-    rows = [(row["language"], row["text"]) for row in shown.to_pylist()]
-    console.table(("", "one picture, said in six languages"), rows)
+    out = folder / "scenes"
+    console.say(f"Making a small world of scenes, sentences and voices in {out}")
+    world(out, size="small", languages=",".join(LANGUAGES))
+    corpus, model = Corpus.open(out), Model.load("world-speechclip")
     write_sheet(corpus, out / "sheet.html")
+    console.say("")
+    with console.Progress("embed", "items") as progress:
+        findings = find(model, corpus, PICTURE, LANGUAGES, advance=progress.advance)
+    for finding in findings:
+        _show(finding)
+    page = folder / "found.html"
+    write_findings(page, "Found by voice", _note(corpus), findings)
+    _score(model, corpus, folder)
     activate = "" if shutil.which("trivium") else "\n  . .venv/bin/activate"
     console.say(f"""\
 Next:{activate}
-  open {out / "sheet.html"} in a browser        pictures, players, texts
-  trivium corpus show {out} scene-train-000000-en --out {folder}
-  trivium corpus check {out}
-  trivium bench loader {out}
-  trivium world {folder / "small"} --size small                  about 5 hours of speech
+  open {page} in a browser              hear the sentences, see the pictures
+  open {out / "sheet.html"}                   what the corpus holds
+  trivium corpus show {out} {PICTURE}-hi --out {folder}
+  trivium train clip.tiny --corpus {out} --out {folder / "run"}
   trivium corpus import your-table.csv {folder / "yours"}""")
+
+
+def _show(finding: "Finding") -> None:
+    """A spoken sentence, the pictures found for it, and the English sentences."""
+    console.say(f"[{finding.language}] {finding.text}")
+    console.pictures([hit.image for hit in finding.pictures])
+    rows = [
+        (place, "*" if a.is_right else "", a.text, "*" if b.is_right else "", b.text)
+        for place, (a, b) in enumerate(zip(finding.pictures, finding.sentences, strict=True), 1)
+    ]
+    console.table(("", "", "nearest pictures, by their captions", "", "nearest sentences"), rows)
+
+
+def _score(model: "Model", corpus: "Corpus", folder: Path) -> None:
+    """The retrieval table of the test split, whose scenes and voices the model has never met."""
+    from trivium.tasks.retrieval import RetrievalSettings, run
+    from trivium.tasks.score import Signature
+    from trivium.tasks.vectors import embed_corpus
+
+    fingerprint = corpus.card.fingerprint
+    signature = Signature(task="retrieval", corpus=fingerprint, split="test", model=model.checksum)
+    found = run(embed_corpus(model, corpus, "test"), RetrievalSettings(), signature)
+    found.write(folder)
+    console.table(*found.table(), title="test split: percent; what chance gives in brackets")
+
+
+def _note(corpus: "Corpus") -> str:
+    return (
+        f"One sentence in three languages, searched among {corpus.count('pictures'):,} pictures "
+        "and their English captions; the right one is framed. The voices are synthetic."
+    )

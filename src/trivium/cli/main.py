@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import bench, corpus, demo, doctor, train, world
+from trivium.cli import bench, corpus, demo, doctor, model, study, train
 from trivium.errors import TriviumError
 from trivium.version import VERSION
 
@@ -36,11 +36,13 @@ def root(
 
 
 app.command()(demo.demo)
-app.command()(world.world)
+app.command()(corpus.world)
 app.add_typer(corpus.app, name="corpus")
 app.command()(train.train)
 app.command()(train.evaluate)
 app.command()(train.recipes)
+app.command()(model.export)
+app.add_typer(study.app, name="study")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
 
