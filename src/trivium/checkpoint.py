@@ -135,6 +135,14 @@ def load_tensors(
     return found
 
 
+def names(folder: Path) -> set[str]:
+    """The names of a checkpoint's tensors."""
+    from safetensors import safe_open
+
+    with safe_open(complete(folder) / TENSORS, "pt") as tensors:
+        return set(tensors.keys())
+
+
 def model_tensors(model: "torch.nn.Module") -> "dict[str, torch.Tensor]":
     """What a checkpoint holds: every tensor once, tied ones under their first name."""
     seen: set[int] = set()

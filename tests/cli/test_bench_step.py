@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from trivium import runtime
 from trivium.cli.bench import app
-from trivium.cli.bench import step as bench_step
-from trivium.cli.bench.step import STAGES, WARMING, Marks, Probe, Steps, plain_spec
+from trivium.cli.bench import timing as bench_step
+from trivium.cli.bench.timing import STAGES, WARMING, Marks, Probe, Steps, plain_spec
 from trivium.cli.main import run
 from trivium.data.batch import Batch, Ragged
 from trivium.models.speechclip import SpeechClip
@@ -217,13 +217,19 @@ def test_the_plain_loop_is_told_the_same_sizes() -> None:
     assert spec["cached_pictures"]
 
 
-@pytest.mark.parametrize("name", ["speechclip.tiny", "speechclip.world_cpu"])
+def test_there_is_no_plain_loop_for_a_head_of_our_own() -> None:
+    made = recipe("speechclip.tiny", [Path("x")]).override(["settings.shrink=4"])
+    assert "ours by 4" in plain_spec(made, tiny_probe())
+
+
+@pytest.mark.parametrize("name", ["speechclip.tiny", "speechclip.base"])
 def test_the_plain_loop_has_the_same_parameters(name) -> None:
     path = Path(__file__).parents[2] / "benchmarks" / "baselines" / "speechclip_step.py"
     found = importlib.util.spec_from_file_location("plain_step", path)
     plain_step = importlib.util.module_from_spec(found)
     found.loader.exec_module(plain_step)
-    made = recipe(name, [Path("x")])
+    changes = ["settings.text=null", "settings.loss=info_nce"]
+    made = without_weights(recipe(name, [Path("x")])).override(changes)
     spec = plain_spec(made, tiny_probe())
     with torch.device("meta"):
         plain = plain_step.Plain(json.loads(json.dumps(spec)))

@@ -22,7 +22,7 @@ def test_help_lists_only_what_exists():
     assert shown.returncode == 0
     for name in ("demo", "world", "corpus", "train", "evaluate", "recipes", "bench", "doctor"):
         assert name in shown.stdout
-    for later in ("serve", "library", "study"):
+    for later in ("serve", "library"):
         assert later not in shown.stdout
 
 
@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     done = trivium("demo", "--folder", tmp_path / "file")
     assert done.returncode == 2
-    assert done.stderr == f"trivium: {tmp_path}/file/world: not a directory\n"
+    assert done.stderr == f"trivium: {tmp_path}/file/scenes: not a directory\n"
 
 
 def test_a_group_without_a_command_shows_what_there_is():

@@ -53,9 +53,10 @@ def test_tiny_learns_its_own_32_pairs(tmp_path, world_folder):
     assert recall_at_1(pictures, speech) >= 0.9
 
 
-def test_an_utterance_is_heard_the_same_whatever_stands_beside_it():
+@pytest.mark.parametrize("head", [{}, {"shrink": 4, "norm_first": True, "pooling_layers": 2}])
+def test_an_utterance_is_heard_the_same_whatever_stands_beside_it(head):
     torch.manual_seed(0)
-    system = SpeechClip.tiny().eval()
+    system = SpeechClip(SpeechClipSettings.tiny().model_copy(update=head)).eval()
     rng = np.random.default_rng(0)
     sounds = [rng.standard_normal(n).astype(np.float32) for n in (5_000, 16_000, 900)]
     together = system.embed_speech(Ragged.from_rows(sounds), [None] * 3)

@@ -9,7 +9,7 @@ from trivium.data.batch import Ragged
 from trivium.errors import SettingsError, TriviumError
 from trivium.models.loaded import Model
 from trivium.models.speechclip import SpeechClip, SpeechClipSettings
-from trivium.models.system import described, load_stored, stored
+from trivium.models.system import described, load_start, load_stored, stored
 from trivium.models.towers import PictureTower, SpeechTower, TowerSettings
 from trivium.training.loop import Recipe, TrainingSettings
 from trivium.training.schedule import Phase
@@ -81,6 +81,24 @@ def test_other_weights_than_those_it_was_trained_on_are_refused(tmp_path):
     save_file(changed, path, metadata={"format": "pt"})
     with pytest.raises(SettingsError, match="give it the same weights again"):
         Model.load(folder)
+
+
+def test_a_run_on_frozen_towers_is_where_one_that_trains_them_begins(tmp_path):
+    before = published(tmp_path, train_speech_from=None, train_picture=False)
+    torch.nn.init.normal_(before.projection.weight)
+    folder = save(before, tmp_path / "saved")
+    after = published(tmp_path, train_speech_from=0, train_picture=False)
+    assert not torch.equal(after.projection.weight, before.projection.weight)
+    load_start(after, folder)
+    for name, tensor in before.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], tensor, rtol=0, atol=0)
+
+
+def test_a_run_of_other_sizes_is_no_start(tmp_path):
+    folder = save(published(tmp_path), tmp_path / "saved")
+    other = SpeechClip(SpeechClipSettings.tiny().model_copy(update={"shrink": 2}))
+    with pytest.raises(SettingsError, match="lacks the tensor 'shrink"):
+        load_start(other, folder)
 
 
 def test_halves_are_read_into_whole_numbers(tmp_path):

@@ -100,6 +100,21 @@ def load_stored(system: nn.Module, folder: Path) -> None:
     checkpoint.put(checkpoint.load_tensors(folder, stored(system)), stored(system))
 
 
+def load_start(system: nn.Module, folder: Path) -> None:
+    """Put the weights of another run of the same system in; that run may have other frozen parts.
+
+    Published towers that its checkpoint only names are here already, from where they are published.
+    """
+    there = checkpoint.names(folder)
+    published = tuple(f"{name}." for name, tower in towers(system).items() if tower.origin)
+    expected = {
+        name: tensor
+        for name, tensor in checkpoint.model_tensors(system).items()
+        if name in there or not name.startswith(published)
+    }
+    checkpoint.put(checkpoint.load_tensors(folder, expected), expected)
+
+
 def described(system: Any, whole: bool = False) -> Settings:
     """A system's settings as a checkpoint states them: what builds it again, wherever it lies.
 

@@ -19,6 +19,7 @@ RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "speechclip.tiny": speechclip.tiny,
     "speechclip.world": speechclip.world,
     "speechclip.world_cpu": speechclip.world_cpu,
+    "speechclip.world_cpu_en": speechclip.world_cpu_en,
     "speechclip.world_en": speechclip.world_en,
     "speechclip.world_hi": speechclip.world_hi,
     "speechclip.world_ja": speechclip.world_ja,
@@ -41,7 +42,9 @@ def recipe(name: str, corpora: Sequence[Path]) -> Recipe:
 
 def without_weights(recipe: Recipe) -> Recipe:
     """The same run with every tower built at its size with new weights, and none read."""
-    return recipe.model_copy(update={"settings": _random(recipe.settings, "settings")})
+    return recipe.model_copy(
+        update={"settings": _random(recipe.settings, "settings"), "start": None}
+    )
 
 
 def _random(value: Any, name: str) -> Any:

@@ -12,6 +12,7 @@ from trivium.recipes.towers import (
     WORLD_CLIP_RUN,
     WORLD_CPU_AUGMENT,
     WORLD_CPU_CLIP_RUN,
+    WORLD_CPU_ENGLISH_RUN,
     WORLD_CPU_SPEECH_RUN,
 )
 from trivium.training.loop import Recipe, TrainingSettings
@@ -36,35 +37,26 @@ def tiny(corpora: Sequence[Path]) -> Recipe:
                   sources={"spoken": spoken}, training=training)  # fmt: skip
 
 
+def world_cpu_en(corpora: Sequence[Path]) -> Recipe:
+    """English onto the pictures of `clip.world_cpu` by a head on a frozen tower, for two cores.
+
+    The picture and text towers are read from `runs/clip.world_cpu`, the speech tower, which has
+    learned to write down English, from `runs/towers.world_speech_cpu`. All three stay as they are.
+    Train it with `--out runs/speechclip.world_cpu_en`, where `speechclip.world_cpu` begins.
+    """
+    # At the head's rate the tower would forget what it knows.
+    phase = Phase(steps=300, weights={"find": 1.0}, freeze=("speech.*",), lr=1e-3)
+    return _world_cpu(corpora, ("en",), phase)
+
+
 def world_cpu(corpora: Sequence[Path]) -> Recipe:
     """English, Hindi and Japanese onto the pictures of `clip.world_cpu`, for two cores.
 
-    The picture and text towers are read from `runs/clip.world_cpu` and stay as they are; the speech
-    tower, which has learned to write down English, from `runs/towers.world_speech_cpu`, and is
-    trained.
+    It begins with the weights of `runs/speechclip.world_cpu_en` and trains head and speech tower.
     """
-    space = TowerSettings(source=f"./{WORLD_CPU_CLIP_RUN}")
-    settings = SpeechClipSettings(
-        speech=TowerSettings(source=f"./{WORLD_CPU_SPEECH_RUN}"), picture=space, text=space,
-        train_speech_from=0, feedforward=768, heads=6, shrink=4, pooling_layers=2, norm_first=True,
-    )  # fmt: skip
-    spoken = SourceSettings(
-        corpora=tuple(corpora), where="picture is not null and language in ('en', 'hi', 'ja')",
-        seconds=40, columns=("audio", "picture", "language"), augment=WORLD_CPU_AUGMENT,
-    )  # fmt: skip
-    training = TrainingSettings(
-        # Against all pictures of the corpus: 45 captions a step would be few to tell apart.
-        phases=(
-            # The head first: at its rate the tower would forget what it knows.
-            Phase(steps=600, weights={"find": 1.0}, freeze=("speech.*",), lr=1e-3),
-            Phase(steps=600, weights={"find": 1.0}, lr=4e-4, reset_optimizer=True),
-        ),
-        optimizer=OptimizerSettings(lr=1e-3, weight_decay=0.05, warmup=0.05, decay="cosine"),
-        loader=LoaderSettings(micros_per_step=4),
-        save_every=250,
-    )
-    return Recipe(system="speechclip", settings=settings, sources={"spoken": spoken},
-                  training=training)  # fmt: skip
+    phase = Phase(steps=1_200, weights={"find": 1.0}, lr=5e-4)
+    recipe = _world_cpu(corpora, ("en", "hi", "ja"), phase)
+    return recipe.model_copy(update={"start": f"./{WORLD_CPU_ENGLISH_RUN}"})
 
 
 def base(corpora: Sequence[Path]) -> Recipe:
@@ -134,6 +126,34 @@ def _paper(corpora: Sequence[Path], speech: str, picture: str) -> Recipe:
                   training=training)  # fmt: skip
 
 
+def _world_cpu(corpora: Sequence[Path], languages: tuple[str, ...], phase: Phase) -> Recipe:
+    """A small speech tower that has read English onto towers that are there."""
+    space = TowerSettings(source=f"./{WORLD_CPU_CLIP_RUN}")
+    settings = SpeechClipSettings(
+        speech=TowerSettings(source=f"./{WORLD_CPU_SPEECH_RUN}"), picture=space, text=space,
+        train_speech_from=0, feedforward=768, heads=6, shrink=4, pooling_layers=2, norm_first=True,
+    )  # fmt: skip
+    spoken = SourceSettings(
+        corpora=tuple(corpora), where=_spoken_in(languages), seconds=40,
+        columns=("audio", "picture", "language"), augment=WORLD_CPU_AUGMENT,
+    )  # fmt: skip
+    training = TrainingSettings(
+        # Against all pictures of the corpus: 45 captions a step would be few to tell apart.
+        phases=(phase,),
+        optimizer=OptimizerSettings(weight_decay=0.05, warmup=0.05, decay="cosine"),
+        # Captions of four lengths a step: those of one alone are told apart by other things.
+        loader=LoaderSettings(micros_per_step=4),
+        save_every=250,
+    )
+    return Recipe(system="speechclip", settings=settings, sources={"spoken": spoken},
+                  training=training)  # fmt: skip
+
+
+def _spoken_in(languages: tuple[str, ...]) -> str:
+    named = ", ".join(f"'{language}'" for language in languages)
+    return f"picture is not null and language in ({named})"
+
+
 def _world(corpora: Sequence[Path], languages: tuple[str, ...], steps: int) -> Recipe:
     """A new speech tower onto a picture tower that is there; about 500 captions a step."""
     settings = SpeechClipSettings(
@@ -146,10 +166,8 @@ def _world(corpora: Sequence[Path], languages: tuple[str, ...], steps: int) -> R
         picture=TowerSettings(source=f"./{WORLD_CLIP_RUN}"),
         train_speech_from=0, feedforward=768,
     )  # fmt: skip
-    named = ", ".join(f"'{language}'" for language in languages)
     spoken = SourceSettings(
-        corpora=tuple(corpora), where=f"picture is not null and language in ({named})",
-        seconds=400, columns=COLUMNS,
+        corpora=tuple(corpora), where=_spoken_in(languages), seconds=400, columns=COLUMNS,
         augment=AugmentSettings(noise_snr_db=(5, 30), warp=(0.9, 1.1), gain_db=(-10, 6),
                                 probability=0.8),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from trivium.training.schedule import Phase
 WORLD_CLIP_RUN = "runs/towers.world_clip"
 WORLD_CPU_CLIP_RUN = "runs/clip.world_cpu"
 WORLD_CPU_SPEECH_RUN = "runs/towers.world_speech_cpu"
+WORLD_CPU_ENGLISH_RUN = "runs/speechclip.world_cpu_en"
 WORLD_CPU_AUGMENT = AugmentSettings(noise_snr_db=(5, 30), warp=(0.92, 1.08), probability=0.5)
 
 

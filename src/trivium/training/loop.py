@@ -16,7 +16,7 @@ from torch import nn
 from trivium import checkpoint
 from trivium.data.loader import Loader
 from trivium.errors import SettingsError, TriviumError
-from trivium.models.system import System, trainable
+from trivium.models.system import System, load_start, trainable
 from trivium.runtime import derive_seed
 from trivium.training.alarms import Alarms, loss_at_chance, pair_names
 from trivium.training.evaluation import Evaluate, Evaluation, Found, undisturbed
@@ -144,6 +144,8 @@ def _set_up(
     check_objectives(recipe, system, schedule)
     sources = open_sources(recipe, system)
     saved = folder.restore(bare) if resume else None
+    if saved is None and recipe.start is not None:
+        load_start(bare, checkpoint.newest(Path(recipe.start)))
     step = 0 if saved is None else saved.step
     if place.is_first:
         folder.truncate_metrics(step)

@@ -65,6 +65,8 @@ class Recipe(Settings):
     """Role and the rows it gets."""
     training: TrainingSettings
     """The rest."""
+    start: str | None = None
+    """A run of the same system, or a checkpoint, whose weights this one begins with."""
     tokens: int | None = Field(default=None, ge=260)
     """Size of the vocabulary that is made of the sources' texts, where the system reads any."""
     evaluation: EvaluationSettings | None = None

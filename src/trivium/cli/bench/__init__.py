@@ -134,7 +134,7 @@ def step(
 
     import torch
 
-    from trivium.cli.bench.step import measure_ours, measure_plain
+    from trivium.cli.bench.timing import measure_ours, measure_plain
     from trivium.recipes import RECIPES, without_weights
     from trivium.recipes import recipe as named
     from trivium.runtime import machine, peak_flops

@@ -269,6 +269,8 @@ def plain_spec(recipe: Recipe, probe: Probe) -> dict[str, Any] | str:
     if recipe.system not in BASELINES:
         return f"{recipe.system} has none"
     settings, lengths = recipe.settings.model_dump(mode="json"), probe.heard()
+    if settings["shrink"] > 1 or settings["norm_first"]:
+        return f"its head shrinks nothing, and ours by {settings['shrink']}; or has norms elsewhere"
     sizes: dict[str, Any] = {}
     for kind in ("speech", "picture"):
         tower = settings[kind]
