@@ -269,7 +269,7 @@ def test_a_plain_loop_that_fails_or_is_not_there_is_told(monkeypatch, tmp_path) 
         (["speechclip.tiny", "--fast"], "No such option: --fast"),
         (["speechclip.tiny", "--set", "training.lr=1"], "no setting 'training.lr'"),
         (["speechclip.tiny", "--corpus", "nowhere"], "nowhere is not there"),
-        (["speechclip.world", "--random-weights"], "settings.picture is read from './runs/towers."),
+        (["speechclip.world", "--random-weights"], "settings.speech is read from './runs/towers."),
         (["nowhere.json"], "nowhere.json is not there"),
     ],
 )

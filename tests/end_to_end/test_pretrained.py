@@ -5,11 +5,7 @@ import pytest
 
 import trivium
 from trivium import checkpoint
-from trivium.data.corpus import Corpus
 from trivium.models.loaded import SHIPPED
-from trivium.tasks.retrieval import RetrievalSettings, run
-from trivium.tasks.score import Signature
-from trivium.tasks.vectors import embed_corpus
 
 
 @pytest.fixture(scope="module")

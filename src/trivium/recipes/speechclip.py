@@ -14,6 +14,7 @@ from trivium.recipes.towers import (
     WORLD_CPU_CLIP_RUN,
     WORLD_CPU_ENGLISH_RUN,
     WORLD_CPU_SPEECH_RUN,
+    WORLD_SPEECH_RUN,
 )
 from trivium.training.loop import Recipe, TrainingSettings
 from trivium.training.optimizer import OptimizerSettings
@@ -81,8 +82,8 @@ def large(corpora: Sequence[Path]) -> Recipe:
 def world(corpora: Sequence[Path]) -> Recipe:
     """English, Hindi and Japanese onto the frozen pictures of `towers.world_clip`; for a GPU.
 
-    Towers and head have 6.4 million parameters, 7.9 with the text tower. The picture tower is read
-    from the run in `runs/towers.world_clip`, which the recipe of that name makes.
+    The towers are read from `runs/towers.world_clip` and `runs/towers.world_speech`, which the
+    recipes of those names make. The whole has at most eight million parameters.
     """
     return _world(corpora, ("en", "hi", "ja"), steps=12_000)
 
@@ -155,17 +156,12 @@ def _spoken_in(languages: tuple[str, ...]) -> str:
 
 
 def _world(corpora: Sequence[Path], languages: tuple[str, ...], steps: int) -> Recipe:
-    """A new speech tower onto a picture tower that is there; about 500 captions a step."""
+    """Towers of runs of ours, the speech tower trained on; about 500 captions a step."""
+    space = TowerSettings(source=f"./{WORLD_CLIP_RUN}")
     settings = SpeechClipSettings(
-        speech=TowerSettings(
-            network="test-wav2vec2-large", random_weights=True,
-            sizes={"conv_dim": (96,) * 7, "hidden_size": 256, "num_hidden_layers": 4,
-                   "num_attention_heads": 8, "intermediate_size": 896,
-                   "num_conv_pos_embeddings": 64, "num_conv_pos_embedding_groups": 16},
-        ),
-        picture=TowerSettings(source=f"./{WORLD_CLIP_RUN}"),
+        speech=TowerSettings(source=f"./{WORLD_SPEECH_RUN}"), picture=space, text=space,
         train_speech_from=0, feedforward=768,
-    )  # fmt: skip
+    )
     spoken = SourceSettings(
         corpora=tuple(corpora), where=_spoken_in(languages), seconds=400, columns=COLUMNS,
         augment=AugmentSettings(noise_snr_db=(5, 30), warp=(0.9, 1.1), gain_db=(-10, 6),

@@ -15,6 +15,7 @@ from trivium.training.schedule import Phase
 
 # Where the recipes that build on these runs look for them.
 WORLD_CLIP_RUN = "runs/towers.world_clip"
+WORLD_SPEECH_RUN = "runs/towers.world_speech"
 WORLD_CPU_CLIP_RUN = "runs/clip.world_cpu"
 WORLD_CPU_SPEECH_RUN = "runs/towers.world_speech_cpu"
 WORLD_CPU_ENGLISH_RUN = "runs/speechclip.world_cpu_en"
