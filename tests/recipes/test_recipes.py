@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from trivium.config import Settings
 from trivium.errors import SettingsError
 from trivium.models.clip import ClipSettings
+from trivium.models.loaded import Model
 from trivium.models.speechclip import SpeechClip
 from trivium.models.system import describe_parameters
 from trivium.models.towers import NETWORKS, TowerSettings
@@ -184,5 +186,11 @@ def test_speech_is_mapped_onto_the_pictures_of_the_run_that_a_recipe_names(
     )
     fit(tower, Path(WORLD_SPEECH_RUN))
     fitted = fit(speech, tmp_path / "speech-again")
+    again = Model.load(tmp_path / "speech-again")
+    assert again.kinds == ("speech", "text", "picture")
+    words = ["a red star"]
+    np.testing.assert_allclose(
+        again.embed(text=words), Model.load(WORLD_CLIP_RUN).embed(text=words), atol=1e-6
+    )
     for name, tensor in made.system.picture.state_dict().items():
         torch.testing.assert_close(fitted.system.picture.state_dict()[name], tensor)

@@ -20,7 +20,7 @@ from trivium.config import Settings, read_json
 from trivium.data.corpus import Card
 from trivium.data.source import Source
 from trivium.errors import SettingsError
-from trivium.models.system import described, load_stored, stored
+from trivium.models.system import described, load_stored, stored, tokenizer_of
 from trivium.models.towers.text import TOKENIZER
 from trivium.training.evaluation import SCORE, Found
 from trivium.training.optimizer import optimizer_tensors, restore_optimizer
@@ -203,6 +203,9 @@ class Keeper:
         self._folder, self._training, self._place = folder, recipe.training, place
         # Before the system is laid over devices, where no tower can say what its weights are.
         self._recipe = recipe.model_copy(update={"settings": described(system)})
+        tokenizer = tokenizer_of(system)
+        if place.is_first and tokenizer is not None:  # a text tower may have brought its own
+            checkpoint.write_file(folder.path / TOKENIZER, tokenizer.to_str())
         self._cards = {role: [c.card for c in source.corpora] for role, source in sources.items()}
         self._evaluation = folder.last_evaluation()
         self._saved = place.clock()
