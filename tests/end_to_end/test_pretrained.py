@@ -5,7 +5,11 @@ import pytest
 
 import trivium
 from trivium import checkpoint
+from trivium.data.corpus import Corpus
 from trivium.models.loaded import SHIPPED
+from trivium.tasks.retrieval import RetrievalSettings, run
+from trivium.tasks.score import Signature
+from trivium.tasks.vectors import embed_corpus
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +40,14 @@ def test_speech_text_and_pictures_meet_in_one_space(model):
     for vector in (speech[0], text, picture):
         assert vector.dtype == np.float32
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_it_finds_scenes_it_has_never_met_by_voices_it_has_never_heard(model, world_folder, split):
+    """Four scenes each; `docs/speechclip.md` has the measurement on 900."""
+    sets = embed_corpus(model, Corpus.open(world_folder), split)
+    signature = Signature(task="retrieval", corpus="", split=split)
+    found = run(sets, RetrievalSettings(recall_at=(1,), resamples=0), signature)
+    by_pair = {(pair.a, pair.b): pair.score.values["recall@1"] for pair in found.compared}
+    for pair in (("speech.en", "picture"), ("speech.ja", "picture"), ("speech.ja", "text.en")):
+        assert by_pair[pair] >= 75

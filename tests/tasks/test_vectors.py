@@ -93,3 +93,12 @@ def test_every_item_is_counted(by_hand: Corpus) -> None:
     counts: list[int] = []
     sets = embed_corpus(Plain(), by_hand, "train", advance=counts.append)
     assert sum(counts) == sum(len(each.ids) for each in sets)
+
+
+def test_only_the_speech_that_is_asked_for_is_embedded(world_folder):
+    corpus = Corpus.open(world_folder)
+    whole = embed_corpus(Plain(("speech", "picture")), corpus, "train")
+    some = embed_corpus(Plain(("speech", "picture")), corpus, "train", speech_languages=["ja"])
+    assert [each.name for each in whole if each.kind == "speech"] == ["speech.en", "speech.ja"]
+    assert [each.name for each in some if each.kind == "speech"] == ["speech.ja"]
+    assert len(some[-1].ids) == len(whole[-1].ids)

@@ -80,6 +80,9 @@ def evaluate(
         Path | None,
         typer.Option(help="Where JSON and plot go; absent, the run, or for a name `scores/NAME`."),
     ] = None,
+    languages: Annotated[
+        str, typer.Option(help="Languages of the speech to embed, as en,hi; absent, all.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the JSON.")] = False,
 ) -> None:
     """Retrieval between speech, text and pictures, both ways, beside chance."""
@@ -92,7 +95,8 @@ def evaluate(
 
     loaded, opened = Model.load(model), Corpus.open(corpus)
     with console.Progress("embed", "items") as progress:
-        sets = embed_corpus(loaded, opened, split, advance=progress.advance)
+        heard = [code.strip() for code in languages.split(",") if code.strip()]
+        sets = embed_corpus(loaded, opened, split, speech_languages=heard, advance=progress.advance)
     signature = Signature(
         task="retrieval", corpus=opened.card.fingerprint, split=split, model=loaded.checksum
     )

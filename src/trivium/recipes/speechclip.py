@@ -159,8 +159,11 @@ def _world(corpora: Sequence[Path], languages: tuple[str, ...], steps: int) -> R
     """Towers of runs of ours, the speech tower trained on; about 500 captions a step."""
     space = TowerSettings(source=f"./{WORLD_CLIP_RUN}")
     settings = SpeechClipSettings(
-        speech=TowerSettings(source=f"./{WORLD_SPEECH_RUN}"), picture=space, text=space,
-        train_speech_from=0, feedforward=768,
+        speech=TowerSettings(source=f"./{WORLD_SPEECH_RUN}"),
+        picture=space,
+        text=space,
+        train_speech_from=0,
+        feedforward=768,
     )
     spoken = SourceSettings(
         corpora=tuple(corpora), where=_spoken_in(languages), seconds=400, columns=COLUMNS,

@@ -71,11 +71,12 @@ def embed_corpus(
     corpus: Corpus,
     split: str,
     text_languages: Sequence[str] = ("en",),
+    speech_languages: Sequence[str] = (),
     advance: Callable[[int], None] = lambda _: None,
 ) -> list[VectorSet]:
     """Speech of each language, the texts of some, and the pictures, of what was said of pictures.
 
-    Ids number the pictures. A text that stands for a picture several times is taken once.
+    Where languages of speech are named, the others are not heard. Ids number the pictures. A text that stands for a picture several times is taken once.
     `advance` is told of items done.
     """
     quoted = split.replace("'", "''")
@@ -90,7 +91,7 @@ def embed_corpus(
     sets = []
     for language in dict.fromkeys(languages.tolist()):
         own = np.flatnonzero(languages == language)
-        if "speech" in embedder.kinds:
+        if "speech" in embedder.kinds and language in (speech_languages or [language]):
             spoken = []
             for part in _parts(rows[own]):
                 sounds = corpus.sounds(corpus.take("utterances", part, SOUND))
