@@ -76,8 +76,8 @@ def embed_corpus(
 ) -> list[VectorSet]:
     """Speech of each language, the texts of some, and the pictures, of what was said of pictures.
 
-    Where languages of speech are named, the others are not heard. Ids number the pictures. A text that stands for a picture several times is taken once.
-    `advance` is told of items done.
+    Where languages of speech are named, the others are not heard. Ids number the pictures. A text
+    that stands for a picture several times is taken once. `advance` is told of items done.
     """
     quoted = split.replace("'", "''")
     where = f"split = '{quoted}' and picture is not null"
