@@ -63,7 +63,7 @@ def test_two_devices_train_what_one_trains_and_each_resumes_the_other(tmp_path, 
         {"out": half(one, resumed), "evaluate": True, "resume": True},
     ])  # fmt: skip
     assert told == []
-    assert again == ["the last bits may differ: world was 1 and is 2"]
+    assert "the last bits may differ: world was 1 and is 2" in again  # threads may differ too
     fit_one(world_folder, half(shares, back), evaluate=True, resume=True)
     for run in (shares, resumed, back):
         assert_same_run(run, one)
