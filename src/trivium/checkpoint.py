@@ -172,6 +172,12 @@ def shipped(name: str) -> Path | None:
     return folder if name and "/" not in name and (folder / TENSORS).exists() else None
 
 
+def find(name: Path | str) -> Path:
+    """The checkpoint of a folder or a run, or of a model that ships if no folder is called so."""
+    ours = None if Path(name).exists() else shipped(str(name))
+    return newest(Path(name)) if ours is None else ours
+
+
 def newest(folder: Path) -> Path:
     """The folder itself if it is a checkpoint, else the newest one of the run it is."""
     if (complete(folder) / TENSORS).exists():

@@ -6,10 +6,10 @@ import pytest
 import trivium
 from trivium import checkpoint
 from trivium.data.corpus import Corpus
+from trivium.errors import SettingsError
 from trivium.models.loaded import SHIPPED
-from trivium.tasks.retrieval import RetrievalSettings, run
-from trivium.tasks.score import Signature
-from trivium.tasks.vectors import embed_corpus
+from trivium.models.towers import PictureTower, SpeechTower, TextTower, TowerSettings
+from trivium.tasks.retrieval import measure
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,23 @@ def test_speech_text_and_pictures_meet_in_one_space(model):
 @pytest.mark.parametrize("split", ["dev", "test"])
 def test_it_finds_scenes_it_has_never_met_by_voices_it_has_never_heard(model, world_folder, split):
     """Four scenes each; `docs/speechclip.md` has the measurement on 900."""
-    sets = embed_corpus(model, Corpus.open(world_folder), split)
-    signature = Signature(task="retrieval", corpus="", split=split)
-    found = run(sets, RetrievalSettings(recall_at=(1,), resamples=0), signature)
+    found = measure(model, Corpus.open(world_folder), split, resamples=0)
     by_pair = {(pair.a, pair.b): pair.score.values["recall@1"] for pair in found.compared}
     for pair in (("speech.en", "picture"), ("speech.ja", "picture"), ("speech.ja", "text.en")):
         assert by_pair[pair] >= 75
+
+
+@pytest.mark.parametrize("kind", ["speech", "text", "picture"])
+def test_its_towers_are_sources_by_its_name(model, kind):
+    tower = {"speech": SpeechTower, "text": TextTower, "picture": PictureTower}[kind]
+    read = tower.from_settings(TowerSettings(source="world-speechclip"))
+    assert read.checksum() == getattr(model.system, kind).checksum()
+
+
+def test_a_folder_of_that_name_is_meant_before_what_ships(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ours = checkpoint.find("world-speechclip")
+    assert ours == checkpoint.shipped("world-speechclip")
+    (tmp_path / "world-speechclip").mkdir()
+    with pytest.raises(SettingsError, match="neither a checkpoint nor a run"):
+        checkpoint.find("world-speechclip")

@@ -200,3 +200,15 @@ def test_the_whole_study_at_size_test(tmp_path):
     assert verdicts[6] == "not tested"  # the sizes hardly differ
     assert {verdicts[number] for number in range(1, 6)} <= {"held", "not held", "undecided"}
     assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_run_reads_towers_of_the_study_alone(tmp_path, size, world_folder):
+    settings = SIZES[size].model_copy(update={"languages": ("en", "ja")})
+    study = english_only(settings, world_folder, tmp_path)
+    for recipe in [each.recipe for each in (*study.stages, *study.cells)]:
+        told = recipe.settings.model_dump()
+        sources = [tower["source"] for tower in told.values()
+                   if isinstance(tower, dict) and tower.get("source")]  # fmt: skip
+        assert all(source.startswith(str(tmp_path)) for source in sources), sources
+        assert recipe.start is None

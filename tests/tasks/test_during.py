@@ -6,8 +6,8 @@ from trivium.data.corpus import Card, Corpus, CorpusWriter
 from trivium.errors import SettingsError
 from trivium.models.loaded import Model
 from trivium.recipes import recipe
-from trivium.tasks.during import Evaluator, FirstRows, evaluator, fit, mean, primary_meeting
-from trivium.tasks.retrieval import RetrievalSettings, run
+from trivium.tasks.during import Evaluator, FirstRows, evaluator, fit, mean
+from trivium.tasks.retrieval import RetrievalSettings, primary_meeting, run
 from trivium.tasks.score import Score, Signature
 from trivium.tasks.vectors import embed_corpus
 from trivium.training.evaluation import EvaluationSettings

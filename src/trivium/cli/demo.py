@@ -63,13 +63,9 @@ def _show(finding: "Finding") -> None:
 
 def _score(model: "Model", corpus: "Corpus", folder: Path) -> None:
     """The retrieval table of the test split, whose scenes and voices the model has never met."""
-    from trivium.tasks.retrieval import RetrievalSettings, run
-    from trivium.tasks.score import Signature
-    from trivium.tasks.vectors import embed_corpus
+    from trivium.tasks.retrieval import measure
 
-    fingerprint = corpus.card.fingerprint
-    signature = Signature(task="retrieval", corpus=fingerprint, split="test", model=model.checksum)
-    found = run(embed_corpus(model, corpus, "test"), RetrievalSettings(), signature)
+    found = measure(model, corpus, "test")
     found.write(folder)
     console.table(*found.table(), title="test split: percent; what chance gives in brackets")
 

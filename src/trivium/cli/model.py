@@ -15,7 +15,7 @@ def export(
         bool, typer.Option("--half", help="Half precision: half the size, read back as float32.")
     ] = False,
 ) -> None:
-    """Write a whole model, published towers with it: a folder in the hub's format."""
+    """Write a whole model, published towers with it: a folder that needs nothing else."""
     from trivium.errors import SettingsError
     from trivium.models.loaded import Model
 

@@ -88,19 +88,12 @@ def evaluate(
     """Retrieval between speech, text and pictures, both ways, beside chance."""
     from trivium.data.corpus import Corpus
     from trivium.models.loaded import Model
-    from trivium.tasks.during import primary_meeting
-    from trivium.tasks.retrieval import RetrievalSettings, run
-    from trivium.tasks.score import Signature
-    from trivium.tasks.vectors import embed_corpus
+    from trivium.tasks.retrieval import measure
 
     loaded, opened = Model.load(model), Corpus.open(corpus)
+    heard = [code.strip() for code in languages.split(",") if code.strip()]
     with console.Progress("embed", "items") as progress:
-        heard = [code.strip() for code in languages.split(",") if code.strip()]
-        sets = embed_corpus(loaded, opened, split, speech_languages=heard, advance=progress.advance)
-    signature = Signature(
-        task="retrieval", corpus=opened.card.fingerprint, split=split, model=loaded.checksum
-    )
-    found = run(sets, RetrievalSettings(primary=primary_meeting(loaded.kinds)), signature)
+        found = measure(loaded, opened, split, speech_languages=heard, advance=progress.advance)
     folder = out or (Path(model) if Path(model).exists() else Path("scores") / model)
     found.write(folder)
     if as_json:

@@ -19,8 +19,9 @@ from torch.nn import functional as F
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import TriviumError
-from trivium.models.system import Kind, as_ragged, as_tensor, item_numbers
+from trivium.models.system import as_ragged, as_tensor, item_numbers
 from trivium.models.towers import PictureTower, TextTower, TowerSettings
+from trivium.models.towers.networks import Kind
 from trivium.objectives.contrastive import info_nce
 from trivium.objectives.terms import Pairs, Term
 

@@ -5,7 +5,7 @@ such a one: HuBERT, tuned to transcribe English. At world size it is what gives 
 English-only past, for a fraction of what self-supervision costs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 import numpy as np
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import TriviumError
-from trivium.models.system import Kind, as_ragged
+from trivium.models.system import as_ragged
 from trivium.models.towers import SpeechTower, TowerSettings
+from trivium.models.towers.networks import Kind
 from trivium.objectives.sequence import BLANK, ctc_loss, greedy, squeeze
 from trivium.objectives.terms import Pairs, Term
 
@@ -69,15 +70,13 @@ class Ctc(nn.Module):
         if batch.texts is None:
             raise TriviumError(f"the batch of {batch.ids[0]!r} has no texts")
         rows = [squeeze(text or "", self.settings.alphabet) for text in batch.texts]
-        targets = Ragged.from_rows([*rows, np.zeros(1, np.int64)])  # never of no width
-        targets = Ragged(targets.data[:-1], targets.lengths[:-1])
-        count = int(targets.lengths.sum())
+        count = sum(map(len, rows))
         if not count:
             raise TriviumError(
                 f"no text of the micro of {batch.ids[0]!r} has a character of the alphabet "
                 f"{self.settings.alphabet!r}; leave such rows out, or set settings.alphabet"
             )
-        return {"spoken": batch.with_inputs({"ctc": count}, targets=targets)}
+        return {"spoken": batch.with_inputs({"ctc": count}, targets=Ragged.from_rows(rows))}
 
     def forward(
         self, parts: Mapping[str, Batch], active: tuple[str, ...]
@@ -104,5 +103,5 @@ class Ctc(nn.Module):
     def transcribe(self, speech: Ragged) -> list[str]:
         """The likeliest character of each frame, repeats and blanks taken out."""
         letters = self.settings.alphabet
-        found: Sequence[Sequence[int]] = greedy(self.write(speech))
+        found = greedy(self.write(speech))
         return ["".join(letters[number - BLANK - 1] for number in row) for row in found]

@@ -64,7 +64,7 @@ class Gallery:
     def _find_shown(self) -> NDArray[np.int64]:
         settings = self._source.settings
         shown = []
-        for corpus, start in zip(self._source.corpora, self._starts, strict=False):
+        for corpus, start in zip(self._source.corpora, self._starts[:-1], strict=True):
             named = corpus.columns("utterances", ["picture"], settings.filter)["picture"].unique()
             names = [name for name in named.to_pylist() if name is not None]
             shown.append(start + corpus.picture_rows(names))
@@ -75,11 +75,11 @@ def picture_vectors(corpus: Corpus, tower: PictureTower) -> Halves:
     """A vector for each row of the corpus' pictures, (N, D), mapped from the disk."""
     path = _path(corpus, tower)
     if not path.exists():
+        shape = (corpus.count("pictures"), tower.width)
+        if not shape[0]:
+            raise TriviumError(f"{corpus.path} has {shape[0]} pictures to make vectors of")
         path.parent.mkdir(parents=True, exist_ok=True)
         with new_file(path) as part:
-            shape = (corpus.count("pictures"), tower.width)
-            if not shape[0]:
-                raise TriviumError(f"{corpus.path} has {shape[0]} pictures to make vectors of")
             made: Any = np.lib.format.open_memmap(part, "w+", np.float16, shape)
             for start, vectors in _embedded(corpus, tower):
                 made[start : start + len(vectors)] = vectors

@@ -31,9 +31,10 @@ from trivium.data.batch import Batch, Ragged
 from trivium.errors import SettingsError, TriviumError
 from trivium.layers.pooling import ConvolutionPooling, PoolingSettings
 from trivium.layers.quantizer import GumbelQuantizer, Quantized, QuantizerSettings
-from trivium.models.system import Kind, as_ragged, as_tensor, item_numbers
+from trivium.models.system import as_ragged, as_tensor, item_numbers
 from trivium.models.towers import Frames, PictureTower, SpeechTower, TowerSettings
 from trivium.models.towers.fronts import Heard, WaveFront
+from trivium.models.towers.networks import Kind
 from trivium.models.towers.weights import fetch, wanted
 from trivium.objectives.contrastive import info_nce, masked_margin_softmax
 from trivium.objectives.masked import (

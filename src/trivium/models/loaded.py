@@ -16,7 +16,8 @@ from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, resample
 from trivium.data.batch import Ragged
 from trivium.data.image import Pixels, decode_image
 from trivium.errors import SettingsError, TriviumError, did_you_mean
-from trivium.models.system import Kind, described, load_stored, system_class, tokenizer_of
+from trivium.models.system import described, load_stored, system_class, tokenizer_of
+from trivium.models.towers.networks import Kind
 from trivium.models.towers.text import TOKENIZER, read_tokenizer
 from trivium.models.towers.weights import fetch
 
@@ -134,7 +135,9 @@ class Model:
 
     def _function(self, kind: str) -> Any:
         if kind not in self.kinds:
-            raise TriviumError(f"{self.name} embeds {' and '.join(self.kinds)}, not {kind}")
+            raise TriviumError(
+                f"{self.name} embeds {' and '.join(self.kinds) or 'nothing'}, not {kind}"
+            )
         return getattr(self.system, f"embed_{kind}")
 
 
@@ -158,9 +161,8 @@ def _half(name: str, tensor: Tensor) -> Tensor:
 
 
 def _find(name: Path | str) -> Path:
-    ours = checkpoint.shipped(str(name))
-    if ours is not None or Path(name).exists():
-        return ours or checkpoint.newest(Path(name))
+    if Path(name).exists() or checkpoint.shipped(str(name)) is not None:
+        return checkpoint.find(name)
     if str(name).count("/") != 1:
         raise SettingsError(
             f"{name} is no folder and no model that ships; {did_you_mean(str(name), SHIPPED)}"

@@ -25,8 +25,9 @@ from trivium.data.batch import Batch, Ragged
 from trivium.data.source import Source
 from trivium.errors import TriviumError, did_you_mean
 from trivium.models.gallery import Gallery
-from trivium.models.system import Kind, as_tensor, freeze, item_numbers, towers
+from trivium.models.system import as_tensor, freeze, item_numbers, towers
 from trivium.models.towers import PictureTower, SpeechTower, TextTower, TowerSettings
+from trivium.models.towers.networks import Kind
 from trivium.objectives.contrastive import info_nce, masked_margin_softmax
 from trivium.objectives.terms import PairLoss, Pairs, Term
 
@@ -189,7 +190,8 @@ class SpeechClip(nn.Module):
             raise TriviumError(f"the batch of {batch.ids[0]!r} has no pictures")
         else:
             inputs["pixels"] = self.picture.pixels(batch.images)
-        counts = {"contrast": len(batch), "find": len(batch), "crosslingual": len(batch)}
+        pairs = len(inputs["partners"])
+        counts = {"contrast": len(batch), "find": len(batch), "crosslingual": pairs}
         return {"spoken": batch.with_inputs(counts, **inputs)}
 
     def forward(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.models import SYSTEMS
+from trivium.models.towers.networks import Kind
 from trivium.models.towers.tower import Tower
 from trivium.objectives.terms import Pairs, Term
 
 Parts = Mapping[str, Batch]
-Kind = Literal["speech", "text", "picture"]
 
 
 class System(Protocol):

@@ -11,9 +11,8 @@ from torch import nn
 from trivium.data.corpus import Corpus
 from trivium.errors import SettingsError, did_you_mean
 from trivium.models.loaded import Model
-from trivium.tasks.retrieval import Meeting, RetrievalSettings, run
-from trivium.tasks.score import Score, Signature
-from trivium.tasks.vectors import embed_corpus
+from trivium.tasks.retrieval import measure
+from trivium.tasks.score import Score
 from trivium.training import loop
 from trivium.training.evaluation import EvaluationSettings
 from trivium.training.recipe import Recipe
@@ -32,18 +31,9 @@ class FirstRows(Corpus):
         return found if table != "utterances" else found.slice(0, self.items)
 
 
-def primary_meeting(kinds: Sequence[str]) -> Meeting:
-    """The comparison that stands for all, of a system that embeds these kinds."""
-    return "speech-picture" if "speech" in kinds else "text-picture"
-
-
 def retrieval(model: Model, corpus: Corpus, split: str) -> Score:
     """Speech, texts and pictures find one another; without intervals, which cost more."""
-    signature = Signature(
-        task="retrieval", corpus=corpus.card.fingerprint, split=split, model=model.checksum
-    )
-    settings = RetrievalSettings(primary=primary_meeting(model.kinds), resamples=0)
-    return run(embed_corpus(model, corpus, split), settings, signature).overall
+    return measure(model, corpus, split, resamples=0).overall
 
 
 def check_retrieval(model: Model, corpus: Corpus, split: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +37,8 @@ class Finding:
     sentences: tuple[Hit, ...]
 
 
-class Finder(Embedder, Protocol):
-    """An embedder with a name."""
-
-    name: str
-
-
 def find(
-    model: Finder,
+    model: Embedder,
     corpus: Corpus,
     picture: str,
     languages: Sequence[str],

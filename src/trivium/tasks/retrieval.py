@@ -6,16 +6,17 @@ and ties count against the model.
 """
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import numpy as np
 from pydantic import Field, PositiveInt
 
 from trivium.config import Settings
+from trivium.data.corpus import Corpus
 from trivium.errors import TriviumError
 from trivium.tasks.metrics import (
     BLOCK_SCORES,
@@ -28,7 +29,7 @@ from trivium.tasks.metrics import (
     rank,
 )
 from trivium.tasks.score import Score, Signature
-from trivium.tasks.vectors import VectorSet
+from trivium.tasks.vectors import Embedder, VectorSet, embed_corpus
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -252,6 +253,35 @@ def _mean_recall(there: _Side, back: _Side) -> _Side:
         draws = (there.draws + back.draws) / 2
     chance = mean(there.chance, back.chance)
     return _Side(mean(there.values, back.values), chance, there.names, draws)
+
+
+class Signed(Embedder, Protocol):
+    """An embedder that says which weights it has."""
+
+    checksum: str
+
+
+def primary_meeting(kinds: Sequence[str]) -> Meeting:
+    """The comparison that stands for all, of a system that embeds these kinds."""
+    return "speech-picture" if "speech" in kinds else "text-picture"
+
+
+def measure(
+    model: Signed,
+    corpus: Corpus,
+    split: str,
+    *,
+    resamples: int = BOOTSTRAP_RESAMPLES,
+    speech_languages: Sequence[str] = (),
+    advance: Callable[[int], None] = lambda _: None,
+) -> Retrieval:
+    """Retrieval among all that a model embeds of a split, signed; `advance` is told of items."""
+    sets = embed_corpus(model, corpus, split, speech_languages=speech_languages, advance=advance)
+    settings = RetrievalSettings(primary=primary_meeting(model.kinds), resamples=resamples)
+    signature = Signature(
+        task="retrieval", corpus=corpus.card.fingerprint, split=split, model=model.checksum
+    )
+    return run(sets, settings, signature)
 
 
 def _value_names(recall_at: Sequence[int]) -> list[str]:

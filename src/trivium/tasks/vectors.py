@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,8 @@ from trivium.data.audio import Samples
 from trivium.data.corpus import Corpus
 from trivium.data.image import Pixels, decode_image
 from trivium.errors import TriviumError
+from trivium.models.towers.networks import Kind
 from trivium.tasks.metrics import Integers, Vectors
-
-Kind = Literal["speech", "text", "picture"]
 
 # Items decoded and handed to a model at a time: it sorts and batches them as it likes.
 EMBED_ITEMS = 512

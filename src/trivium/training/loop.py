@@ -145,7 +145,7 @@ def _set_up(
     sources = open_sources(recipe, system)
     saved = folder.restore(bare) if resume else None
     if saved is None and recipe.start is not None:
-        load_start(bare, checkpoint.newest(Path(recipe.start)))
+        load_start(bare, checkpoint.find(recipe.start))
     step = 0 if saved is None else saved.step
     if place.is_first:
         folder.truncate_metrics(step)

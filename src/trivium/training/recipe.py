@@ -66,7 +66,7 @@ class Recipe(Settings):
     training: TrainingSettings
     """The rest."""
     start: str | None = None
-    """A run of the same system, or a checkpoint, whose weights this one begins with."""
+    """A run of the same system, a checkpoint or a model that ships: the weights to begin with."""
     tokens: int | None = Field(default=None, ge=260)
     """Size of the vocabulary that is made of the sources' texts, where the system reads any."""
     evaluation: EvaluationSettings | None = None

@@ -225,7 +225,8 @@ class TowerSettings(Settings):
     """A name in NETWORKS. Beside a source without `preprocessor_config.json` it says how waves are
     normalised; else null is enough there."""
     source: str | None = None
-    """A folder in the hub's format, or a hub repository `owner/name`; null: the published one."""
+    """A run of ours, a folder in the hub's format, a model that ships, or a hub repository
+    `owner/name`; null: the published one."""
     revision: str | None = None
     """Of a hub repository; null: the published network's, or `main`."""
     random_weights: bool = False
@@ -268,9 +269,9 @@ class TowerSettings(Settings):
         """The folder that `source` names, if it names one rather than a repository."""
         if self.source is None:
             return None
-        if shipped(self.source) is not None:
-            return shipped(self.source)
         path = Path(self.source).expanduser()
+        if not path.exists() and shipped(self.source) is not None:
+            return shipped(self.source)
         is_path = path.is_dir() or path.is_absolute() or self.source.startswith((".", "~"))
         return path if is_path else None
 

@@ -88,8 +88,9 @@ def _stage_seed(name: str) -> str:
 
 
 def _onto(clip: Path) -> list[str]:
-    """Changes of a speechclip that map it onto the frozen pictures of a clip run."""
-    return [_tower("picture", TowerSettings(source=str(clip))), "settings.train_picture=false"]
+    """Changes of a speechclip that map it onto the frozen space of a clip run."""
+    space = TowerSettings(source=str(clip))
+    return [_tower("picture", space), _tower("text", space), "settings.train_picture=false"]
 
 
 def _tower(name: str, settings: TowerSettings) -> str:

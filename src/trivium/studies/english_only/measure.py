@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from trivium import checkpoint
 from trivium.data.audio import Samples
 from trivium.data.corpus import Corpus
 from trivium.data.image import Pixels
 from trivium.errors import TriviumError
 from trivium.models.loaded import Model
+from trivium.models.towers.networks import Kind
 from trivium.studies.english_only.cells import MULTI, clip_name
 from trivium.studies.english_only.sizes import EnglishOnlySettings
 from trivium.studies.results import Measured
@@ -20,7 +19,7 @@ from trivium.studies.study import Cell
 from trivium.tasks.metrics import Vectors
 from trivium.tasks.retrieval import RetrievalSettings, run
 from trivium.tasks.score import Score, Signature
-from trivium.tasks.vectors import Kind, VectorSet, embed_corpus
+from trivium.tasks.vectors import VectorSet, embed_corpus
 
 RECALL_AT = (1, 5, 10)
 
@@ -34,9 +33,7 @@ class Asked:
     languages: tuple[str, ...] = ()
 
     def embed_speech(self, sounds: Sequence[Samples], language: str) -> Vectors:
-        """Vectors (N, D), or (N, 0) of a language that is not wanted."""
-        if language not in self.languages:
-            return np.zeros((len(sounds), 0), np.float32)
+        """Vectors (N, D)."""
         return self.model.embed_speech(sounds, language)
 
     def embed_picture(self, pictures: Sequence[Pixels]) -> Vectors:
@@ -49,8 +46,7 @@ class Asked:
 
     def embed(self, corpus: Corpus, split: str, text_language: str) -> list[VectorSet]:
         """The sets that are wanted."""
-        sets = embed_corpus(self, corpus, split, text_languages=(text_language,))
-        return [each for each in sets if each.vectors.shape[1]]
+        return embed_corpus(self, corpus, split, (text_language,), self.languages)
 
 
 class Measurement:

@@ -142,7 +142,10 @@ WORLD = EnglishOnlySettings(
         ),
     },
     clip=StageSettings(recipe="towers.world_clip"),
-    pretraining=StageSettings(recipe="speechclip.world_en"),
+    # Towers of two layers and of four: what is above the second is self-supervision's alone.
+    pretraining=StageSettings(
+        recipe="towers.world_speech", change=("settings.shared_layers=2",)
+    ),
     cell=StageSettings(recipe="speechclip.world"),
     steps=1_500,
 )  # fmt: skip
