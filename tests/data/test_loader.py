@@ -174,6 +174,18 @@ def test_roles_walk_their_own_plans_side_by_side(folder: Path) -> None:
     assert parts["a"].ids != parts["b"].ids
 
 
+def test_a_step_reads_the_roles_that_are_drawn_from_it(folder: Path) -> None:
+    source = Source(SourceSettings(corpora=(folder,), characters=70))
+    drawn = [{"a": 0}, {"a": 1, "b": 0}, {"b": 1}]
+    settings = LoaderSettings(micros_per_step=1)
+    loader = Loader({"a": source, "b": source}, settings, draw=drawn.__getitem__)
+    for step, [parts] in loader.steps(0, 3):
+        rows = {role: batch.rows.tolist() for role, batch in parts.items()}
+        plans = {role: loader.plans[role].step(number) for role, number in drawn[step].items()}
+        assert rows == {role: micros[0].tolist() for role, micros in plans.items()}
+        assert all(batch.step == step for batch in parts.values())
+
+
 def test_a_row_without_a_picture_is_named(folder: Path) -> None:
     with pytest.raises(CorpusError, match=r"u5\d has no picture; .*picture is not null"):
         list(make(folder, columns=FULL).steps(0, 10))

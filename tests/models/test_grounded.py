@@ -1,7 +1,5 @@
 """Grounded: each pass once, nothing read back from the device, the same in every batch."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -14,12 +12,9 @@ from trivium.data.batch import Batch, Ragged
 from trivium.data.loader import Stopwatch, load
 from trivium.data.source import Source, SourceSettings
 from trivium.errors import SettingsError, TriviumError
-from trivium.models import SYSTEMS
 from trivium.models.grounded import Grounded, GroundedSettings
 from trivium.models.towers import TowerSettings
-from trivium.objectives.masked import MaskSettings, chance_contrastive, gather_frames
-from trivium.recipes import grounded as recipes
-from trivium.training.loop import fit
+from trivium.objectives.masked import MaskSettings
 from trivium.training.step import StepSeed, train_step
 
 SSL = ("ssl", "diversity", "penalty")
@@ -310,58 +305,3 @@ def test_what_cannot_be_is_said():
     mute = Batch(("u",), np.arange(1))
     with pytest.raises(TriviumError, match="the batch of 'u' has no sound"):
         prepared(system, speech=mute)
-
-
-# Learning.
-
-
-@pytest.fixture
-def known(monkeypatch):
-    monkeypatch.setitem(SYSTEMS, "grounded", ("trivium.models.grounded", "Grounded"))
-
-
-def chance(system, parts):
-    """What alike predictions lose, and what the system does; for each masked frame."""
-    batch = parts["speech"]
-    with torch.no_grad():
-        found = system(parts, ("ssl", "diversity"))
-        unmasked = gather_frames(system._hear(batch).normed, batch.inputs["masked"])
-        codes = system.quantizer(unmasked, batch.inputs["temperature"]).codes
-    count = batch.counts["ssl"]
-    alike = chance_contrastive(codes, batch.inputs["negatives"]) / count
-    return alike.item(), found["ssl"].sum.item() / count, found["diversity"].sum.item() / count
-
-
-def test_self_supervision_learns_what_was_masked(tmp_path, world_folder, known):
-    phases = [{"steps": 130, "weights": recipes.SSL, "lr": 5e-3}]
-    recipe = recipes.tiny([world_folder]).override(
-        [f"training.phases={json.dumps(phases)}", "settings.picture=null",
-         "sources.speech.seconds=30"]
-    )  # fmt: skip
-    alone = recipe.model_copy(update={"sources": {"speech": recipe.sources["speech"]}})
-    system = fit(alone, tmp_path / "run").system
-    held_out = SourceSettings(corpora=(world_folder,), split="dev", where="language = 'en'",
-                              seconds=60, columns=("audio",))  # fmt: skip
-    batch = load(Source(held_out), np.arange(8), 0, 0, Stopwatch())
-    alike, loss, lost_diversity = chance(system, prepared(system, speech=batch))
-    assert alike > 2.9  # codes did not collapse, which would leave no negatives
-    assert lost_diversity < 0.4
-    assert loss < alike - 0.15
-
-
-def test_both_losses_at_once_learn_pictures_too(tmp_path, world_folder, known):
-    where = PICTURED + " and picture < 'scene-train-000010'"
-    phases = [{"steps": 150, "weights": {**recipes.SSL, "ground": 1.0}}]
-    recipe = recipes.tiny([world_folder]).override(
-        [f"training.phases={json.dumps(phases)}", f"sources.spoken.where={where}",
-         "sources.speech.seconds=15", "sources.spoken.seconds=null", "sources.spoken.items=10"]
-    )  # fmt: skip
-    fitted = fit(recipe, tmp_path / "run")
-    source = Source(recipe.sources["spoken"])
-    batch = load(source, np.arange(len(source)), 0, 0, Stopwatch())
-    captions = fitted.system.embed_speech(batch.speech, [None] * len(batch))
-    pictures = fitted.system.embed_picture(batch.images)
-    own = torch.arange(len(batch))
-    assert len(batch) == 10
-    assert ((captions @ pictures.T).argmax(1) == own).float().mean() >= 0.8
-    assert ((pictures @ captions.T).argmax(1) == own).float().mean() >= 0.8

@@ -112,6 +112,19 @@ def test_chance_is_that_of_the_objectives_own_loss():
     assert asked == [64]
 
 
+def test_a_loss_that_is_guessed():
+    alarms, chance = Alarms(AlarmSettings(chance_after=100)), math.log(101)
+    guesses = {"ssl": chance, "other": 1.0}
+    assert alarms.of_guesses(99, {"ssl": chance}, guesses) == []
+    assert alarms.of_guesses(100, {"ssl": 0.9 * chance, "ground": 99.0}, guesses) == []
+    [sentence] = alarms.of_guesses(100, {"ssl": chance}, guesses)
+    assert sentence == (
+        "ssl is 4.615 after 100 steps of its phase, and guessing gives 4.615; lower the learning "
+        "rate, or warm up longer"
+    )
+    assert alarms.of_guesses(101, {"ssl": chance}, guesses) == []
+
+
 @pytest.mark.parametrize("count", [0.0, 1.0])
 def test_less_than_two_pairs_have_no_chance(count):
     alarms = Alarms(AlarmSettings(chance_after=1))

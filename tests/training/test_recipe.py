@@ -11,6 +11,7 @@ from trivium.errors import SettingsError
 from trivium.recipes import recipe as named
 from trivium.training.loop import fit
 from trivium.training.recipe import Recipe, begin_system, open_sources
+from trivium.training.schedule import Phase
 
 __all__ = ["corpus"]  # a fixture
 
@@ -21,7 +22,7 @@ def with_source(made, **changes):
 
 
 def opened(made, system):
-    return open_sources(made, system)["rows"].settings.carried
+    return open_sources(made, system, {"rows"})["rows"].settings.carried
 
 
 class Asking(Toy):
@@ -63,17 +64,41 @@ def test_what_a_source_cannot_carry_is_named(corpus, changes, wants, sentence):
     system = Asking(ToySettings())
     system.wants = wants
     with pytest.raises(SettingsError, match=sentence):
-        open_sources(with_source(recipe(corpus), **changes), system)
+        open_sources(with_source(recipe(corpus), **changes), system, {"rows"})
 
 
 def test_roles_must_match(corpus):
     class Other(Toy):
         roles: ClassVar = {"lines": ("text",)}
 
-    with pytest.raises(
-        SettingsError, match=r"toy takes the sources lines; '(rows|lines)' does not"
-    ):
-        open_sources(recipe(corpus), Other(ToySettings()))
+    with pytest.raises(SettingsError, match=r"toy takes the sources lines; 'rows' does not"):
+        open_sources(recipe(corpus), Other(ToySettings()), {"lines"})
+
+
+class TwoRoles(Toy):
+    roles: ClassVar = {"rows": ("text",), "others": ("text",)}
+    needs: ClassVar = {"match": ("rows",), "recover": ("others",)}
+
+    def prepare(self, parts, generator):
+        self.read = [*getattr(self, "read", []), sorted(parts)]
+        return super().prepare({"rows": next(iter(parts.values()))}, generator)
+
+
+def test_a_role_that_a_phase_reads_wants_a_source(tmp_path, corpus):
+    with pytest.raises(SettingsError, match="objectives of toy read 'others'; give it a source"):
+        fit(recipe(corpus), tmp_path, build=lambda *_: TwoRoles(ToySettings()))
+
+
+def test_a_step_reads_the_roles_of_its_objectives(tmp_path, corpus):
+    made = recipe(corpus)
+    phases = tuple(Phase(steps=2, weights={name: 1.0}) for name in ("match", "recover"))
+    loader = made.training.loader.model_copy(update={"threads": 1})
+    training = made.training.model_copy(update={"phases": phases, "loader": loader})
+    sources = {**made.sources, "others": made.sources["rows"]}
+    changed = made.model_copy(update={"training": training, "sources": sources})
+    fitted = fit(changed, tmp_path, build=lambda *_: TwoRoles(ToySettings()))
+    micros = loader.micros_per_step
+    assert fitted.system.read == 2 * micros * [["rows"]] + 2 * micros * [["others"]]
 
 
 def test_a_system_looks_at_its_sources_before_anything_is_loaded(tmp_path, corpus):

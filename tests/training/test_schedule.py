@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from trivium.errors import SettingsError
 from trivium.training.optimizer import OptimizerSettings
-from trivium.training.schedule import Phase, Ramp, Schedule, frozen_names
+from trivium.training.schedule import Draws, Phase, Ramp, Schedule, frozen_names
 
 
 def phase(steps=10, **columns):
@@ -56,8 +56,12 @@ def test_steps_outside_are_refused(step):
 def test_what_trains_nothing_is_refused():
     with pytest.raises(SettingsError, match="0 phases"):
         Schedule([])
-    with pytest.raises(ValidationError, match="nothing is trained"):
+    with pytest.raises(ValidationError, match=r"ssl.*above 0 at step 0"):
         phase(weights={"ssl": 0.0})
+    with pytest.raises(ValidationError, match=r"ssl.*above 0 at step 9"):
+        phase(weights={"ssl": Ramp(start=1, end=0)})
+    with pytest.raises(ValidationError, match=r"ground.*above 0 at step 1"):
+        phase(weights={"ssl": 1.0, "ground": 0.0}, turns=(("ssl",), ("ground",)))
     with pytest.raises(ValidationError, match="turns name 'sls'; did you mean 'ssl'"):
         phase(turns=(("sls",),))
 
@@ -80,3 +84,37 @@ def test_the_rate_rises_falls_and_is_never_zero(steps, warmup, decay, final):
     top = factors.index(max(factors))
     assert factors[:top] == sorted(factors[:top])
     assert factors[top:] == sorted(factors[top:], reverse=True)
+
+
+READ_BY = {"ssl": {"speech"}, "ground": {"spoken"}, "both": {"speech", "spoken"}}
+
+
+def read_by(names):
+    return set().union(*(READ_BY[name] for name in names))
+
+
+TURNS = st.lists(st.sampled_from(sorted(READ_BY)).map(lambda name: (name,)), max_size=4)
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), TURNS), min_size=1, max_size=5))
+def test_a_source_moves_on_at_the_steps_that_read_it(phases):
+    schedule = Schedule([
+        phase(steps, weights=dict.fromkeys(READ_BY, 1.0), turns=tuple(turns))
+        for steps, turns in phases
+    ])  # fmt: skip
+    draws = Draws(schedule, read_by)
+    seen = {"speech": 0, "spoken": 0}
+    for step in range(schedule.steps):
+        moment = schedule.at(step)
+        read = read_by(moment.phase.weights_at(moment.step))
+        assert draws.at(step) == {role: seen[role] for role in seen if role in read}
+        for role in read:
+            seen[role] += 1
+    assert draws.roles == {role for role, count in seen.items() if count}
+    with pytest.raises(SettingsError, match="0 steps after"):
+        draws.at(schedule.steps)
+
+
+def test_objectives_of_no_weight_read_nothing():
+    schedule = Schedule([phase(weights={"ssl": 1.0, "ground": 0.0})])
+    assert Draws(schedule, read_by).roles == {"speech"}

@@ -29,6 +29,8 @@ from trivium.runtime import cores, derive_seed
 
 Parts = dict[str, Batch]
 Prepare = Callable[[Parts, np.random.Generator], Parts]
+# Of a step: the roles it reads, and the step of each one's plan.
+Draw = Callable[[int], Mapping[str, int]]
 Clock = Callable[[], float]
 
 STAGES = ("take", "decode", "augment", "collate", "prepare")
@@ -93,7 +95,8 @@ class Loader:
     """The micros of one device, step by step, exactly as the plans of the sources say.
 
     `prepare` gets the parts of a micro, one batch a role, and a generator seeded by run, step and
-    micro; it runs in the loader's threads and adds token ids, masks, targets and counts.
+    micro; it runs in the loader's threads and adds token ids, masks, targets and counts. Every
+    step reads every source, unless `draw` says otherwise.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Loader:
         rank: int = 0,
         world: int = 1,
         prepare: Prepare | None = None,
+        draw: Draw | None = None,
     ) -> None:
         check_world(settings.micros_per_step, rank, world)
         self.sources, self.settings = dict(sources), settings
@@ -115,6 +119,7 @@ class Loader:
         self.spent = Spent()
         self._places = range(rank, settings.micros_per_step, world)
         self._prepare = prepare
+        self._draw = draw or (lambda step: dict.fromkeys(self.sources, step))
         self._pin = torch.cuda.is_available()
 
     def steps(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, list[Parts]]]:
@@ -159,10 +164,10 @@ class Loader:
         seed = self.settings.seed
         try:
             parts = {}
-            for role, source in self.sources.items():
-                plan = self.plans[role]
-                positions = plan.step(step)[place]
-                loaded = load(source, positions, plan.epoch_of(step), seed, watch)
+            for role, number in self._draw(step).items():
+                source, plan = self.sources[role], self.plans[role]
+                positions = plan.step(number)[place]
+                loaded = load(source, positions, plan.epoch_of(number), seed, watch)
                 parts[role] = replace(loaded, step=step)
             if self._prepare is not None:
                 words = derive_seed(seed, "prepare", step, place)

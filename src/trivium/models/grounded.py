@@ -21,11 +21,9 @@ from typing import Any, ClassVar, Literal, Self, cast
 import numpy as np
 import torch
 from pydantic import Field
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trivium import checkpoint
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import SettingsError, TriviumError
@@ -35,10 +33,11 @@ from trivium.models.system import as_ragged, as_tensor, item_numbers
 from trivium.models.towers import Frames, PictureTower, SpeechTower, TowerSettings
 from trivium.models.towers.fronts import Heard, WaveFront
 from trivium.models.towers.networks import Kind
-from trivium.models.towers.weights import fetch, wanted
+from trivium.models.towers.weights import load_heads
 from trivium.objectives.contrastive import info_nce, masked_margin_softmax
 from trivium.objectives.masked import (
     MaskSettings,
+    code_perplexity,
     contrastive_loss,
     covered_frames,
     diversity_loss,
@@ -105,16 +104,16 @@ class GroundedSettings(Settings):
         )  # fmt: skip
 
 
-# Where a published checkpoint keeps what stands beside the tower.
+# What stands beside the tower in a published checkpoint, and here.
 HEADS = {
-    "mask_vector": "wav2vec2.masked_spec_embed",
-    "quantizer.entries": "quantizer.codevectors",
-    "quantizer.choice.weight": "quantizer.weight_proj.weight",
-    "quantizer.choice.bias": "quantizer.weight_proj.bias",
-    "project_prediction.weight": "project_hid.weight",
-    "project_prediction.bias": "project_hid.bias",
-    "project_code.weight": "project_q.weight",
-    "project_code.bias": "project_q.bias",
+    "wav2vec2.masked_spec_embed": "mask_vector",
+    "quantizer.codevectors": "quantizer.entries",
+    "quantizer.weight_proj.weight": "quantizer.choice.weight",
+    "quantizer.weight_proj.bias": "quantizer.choice.bias",
+    "project_hid.weight": "project_prediction.weight",
+    "project_hid.bias": "project_prediction.bias",
+    "project_q.weight": "project_code.weight",
+    "project_q.bias": "project_code.bias",
 }
 
 
@@ -155,10 +154,12 @@ class Grounded(nn.Module):
         self.mask_vector = nn.Parameter(torch.rand(width))
         convolved = self.speech.network.config.conv_dim[-1]
         self.quantizer = GumbelQuantizer(convolved, settings.quantizer)
+        self._used: Tensor | None = None
         self.project_prediction = nn.Linear(width, settings.match_width)
         self.project_code = nn.Linear(settings.quantizer.width, settings.match_width)
         if settings.heads == "published" and self.speech.origin is not None:
-            self._load_heads(self.speech.origin)
+            own = {theirs: self.get_parameter(ours) for theirs, ours in HEADS.items()}
+            load_heads(self.speech.origin, "speech", own)
         self.picture: PictureTower | None = None
         if settings.picture is not None:
             self.token = nn.Parameter(torch.rand(width))
@@ -183,6 +184,17 @@ class Grounded(nn.Module):
         return {self.settings.ssl_on: ("audio",), **roles}
 
     @property
+    def needs(self) -> Mapping[str, tuple[str, ...]]:
+        """Role that each objective reads, so that a schedule of one loss wants one source."""
+        own = dict.fromkeys(("ssl", "diversity", "penalty"), (self.settings.ssl_on,))
+        return {**own, **dict.fromkeys(self.pair_objectives, ("spoken",))}
+
+    @property
+    def guesses(self) -> Mapping[str, float]:
+        """The loss of a network that cannot tell what was masked from what else was."""
+        return {"ssl": math.log(1 + self.settings.masking.negatives)}
+
+    @property
     def kinds(self) -> tuple[Kind, ...]:
         """What can be embedded."""
         return () if self.picture is None else ("speech", "picture")
@@ -195,7 +207,7 @@ class Grounded(nn.Module):
         self, parts: Mapping[str, Batch], active: tuple[str, ...]
     ) -> dict[str, Term | Pairs]:
         """Each active objective of a micro; whatever several of them need is made once."""
-        ssl_on = self.settings.ssl_on
+        ssl_on, self._used = self.settings.ssl_on, None
 
         @cache
         def heard(role: str) -> Heard:
@@ -212,6 +224,8 @@ class Grounded(nn.Module):
             normed = cast("Tensor", heard(ssl_on).normed)  # wav2vec 2.0 shows it
             unmasked = gather_frames(normed, as_ragged(inputs["masked"]))
             made: Quantized = self.quantizer(unmasked, as_tensor(inputs["temperature"]))
+            masked = as_ragged(inputs["masked"])
+            self._used = code_perplexity(made.shares.detach(), masked)
             return made
 
         @cache
@@ -252,6 +266,10 @@ class Grounded(nn.Module):
             "ssl": ssl, "diversity": diversity, "penalty": penalty,
         }  # fmt: skip
         return {name: make() for name, make in terms.items() if name in active}
+
+    def observe(self) -> dict[str, float]:
+        """Entries in use of the codebook that uses fewest, in the last micro that had codes."""
+        return {} if self._used is None else {"code_perplexity": float(self._used.min())}
 
     @torch.inference_mode()
     def embed_speech(self, speech: Ragged, _: Sequence[str | None] = ()) -> Tensor:
@@ -377,19 +395,3 @@ class Grounded(nn.Module):
             pixels=self.picture.pixels(batch.images),
             pictures=item_numbers(batch.columns["picture"]),
         )
-
-    def _load_heads(self, origin: TowerSettings) -> None:
-        """The quantiser, the projections and the mask that a published checkpoint has."""
-        folder = origin.folder or fetch(*wanted(origin, "speech"))
-        theirs: dict[str, Tensor] = {}
-        for path in sorted(folder.glob("model*.safetensors")):
-            theirs |= load_file(path)
-        own = {name: self.get_parameter(name) for name in HEADS}
-        for name, tensor in own.items():
-            found = theirs.get(HEADS[name], torch.empty(0))
-            if found.numel() != tensor.numel():
-                raise SettingsError(
-                    f"{folder} has {found.numel():,} numbers of {HEADS[name]!r}, and the settings "
-                    f"of the quantiser make {tensor.numel():,}; give its sizes, or heads='random'"
-                )
-            checkpoint.put({name: found.reshape(tensor.shape)}, {name: tensor})

@@ -60,6 +60,12 @@ def item_numbers(names: Sequence[str]) -> Tensor:
     return torch.tensor([int.from_bytes(digest, "little", signed=True) for digest in digests])
 
 
+def roles_of(system: System, objectives: Sequence[str]) -> frozenset[str]:
+    """The roles that some objectives read: those in the system's `needs`, else all it has."""
+    needs: Mapping[str, Sequence[str]] = getattr(system, "needs", {})
+    return frozenset(role for name in objectives for role in needs.get(name, system.roles))
+
+
 def as_tensor(thing: Tensor | Ragged) -> Tensor:
     """A plain tensor that `prepare` made."""
     if isinstance(thing, Ragged):

@@ -185,10 +185,19 @@ def diversity_loss(shares: Tensor, masked: Ragged) -> Tensor:
     True
     """
     groups, entries = shares.shape[-2:]
+    used = code_perplexity(shares, masked).sum()
+    return masked.lengths.sum() * (groups * entries - used) / (groups * entries)
+
+
+def code_perplexity(shares: Tensor, masked: Ragged) -> Tensor:
+    """How many entries of each codebook a batch uses, (G,), of `shares` (B, N, G, V).
+
+    Formula, with p the mean share of each entry over all masked frames: exp H(p). It is V where
+    all are used alike and 1 where one alone is.
+    """
     count = masked.lengths.sum()
     mean = (shares * masked.mask()[..., None, None]).sum((0, 1)) / count  # (G, V)
-    perplexity = (-torch.xlogy(mean, mean).sum(-1)).exp().sum()
-    return count * (groups * entries - perplexity) / (groups * entries)
+    return (-torch.xlogy(mean, mean).sum(-1)).exp()
 
 
 def feature_penalty(features: Ragged) -> Tensor:

@@ -121,6 +121,23 @@ class Alarms:
                 )
         return warnings
 
+    def of_guesses(
+        self, step: int, losses: Mapping[str, float], at_chance: Mapping[str, float]
+    ) -> list[str]:
+        """Warnings of losses that are no better than guessing; `step` is the phase's."""
+        if step < self._settings.chance_after:
+            return []
+        return [
+            warning
+            for name, chance in at_chance.items()
+            if losses.get(name, 0.0) > NEAR * chance
+            for warning in self._once(
+                name,
+                f"{name} is {losses[name]:.3f} after {step} steps of its phase, and guessing "
+                f"gives {chance:.3f}; lower the learning rate, or warm up longer",
+            )
+        ]
+
     def _once(self, name: str, sentence: str) -> list[str]:
         if name in self._told:
             return []

@@ -7,6 +7,7 @@ them, the masks, dropout. So a run that is killed and resumed is the run that wa
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import nn
 from trivium import checkpoint
 from trivium.data.loader import Loader
 from trivium.errors import SettingsError, TriviumError
-from trivium.models.system import System, load_start, trainable
+from trivium.models.system import System, load_start, roles_of, trainable
 from trivium.runtime import derive_seed
 from trivium.training.alarms import Alarms, loss_at_chance, pair_names
 from trivium.training.evaluation import Evaluate, Evaluation, Found, undisturbed
@@ -31,7 +32,7 @@ from trivium.training.recipe import (
     check_objectives,
     open_sources,
 )
-from trivium.training.schedule import Moment, Schedule, frozen_names
+from trivium.training.schedule import Draws, Moment, Schedule, frozen_names
 from trivium.training.state import Keeper, RunFolder, differences, here
 from trivium.training.step import Parts, StepSeed, total_counts, train_step
 
@@ -142,7 +143,8 @@ def _set_up(
     bare = build(recipe, out).to(place.device)
     system: System = bare  # type: ignore[assignment]
     check_objectives(recipe, system, schedule)
-    sources = open_sources(recipe, system)
+    draws = Draws(schedule, partial(roles_of, system))
+    sources = open_sources(recipe, system, draws.roles)
     saved = folder.restore(bare) if resume else None
     if saved is None and recipe.start is not None:
         load_start(bare, checkpoint.find(recipe.start))
@@ -161,7 +163,7 @@ def _set_up(
         folder.restore_optimizer(optimizer, every)
         for difference in differences(saved, here(step, place.world, training.parallel)):
             watch({"warning": f"the last bits may differ: {difference}"})
-    loader = Loader(sources, training.loader, place.rank, place.world, system.prepare)
+    loader = Loader(sources, training.loader, place.rank, place.world, system.prepare, draws.at)
     log = _Log(recipe, folder, bare, loader, place, watch, step)
     return _Run(place, schedule, bare, every, optimizer, step, loader, keeper, log)
 
@@ -210,6 +212,7 @@ class _Log:
             *self._alarms.of_window(window),
             *self._alarms.of_observed(observed),
             *self._alarms.of_losses(moment.step, trained, counts, at_chance),
+            *self._alarms.of_guesses(moment.step, trained, getattr(self._bare, "guesses", {})),
         ]:
             self._tell({"step": number, "warning": f"at step {number} {warning}"})
 

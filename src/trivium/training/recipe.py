@@ -1,6 +1,6 @@
 """A whole run as one frozen value, and what is built from it: the system and its sources."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,12 +92,16 @@ def build_system(recipe: Recipe, out: Path) -> nn.Module:
     return built
 
 
-def open_sources(recipe: Recipe, system: System) -> dict[str, Source]:
-    """A source for each role, which carries the columns that the system reads and no others."""
-    for role in recipe.sources.keys() ^ system.roles.keys():
-        known = ", ".join(system.roles)
+def open_sources(recipe: Recipe, system: System, read: Set[str]) -> dict[str, Source]:
+    """A source for each role that is read, with the columns that the system wants of it alone."""
+    known = ", ".join(system.roles)
+    for role in recipe.sources.keys() - system.roles.keys():
         raise SettingsError(f"{recipe.system} takes the sources {known}; {role!r} does not match")
-    return {role: _open(recipe, role, columns) for role, columns in system.roles.items()}
+    for role in sorted(read - recipe.sources.keys()):
+        raise SettingsError(f"the objectives of {recipe.system} read {role!r}; give it a source")
+    return {
+        role: _open(recipe, role, columns) for role, columns in system.roles.items() if role in read
+    }
 
 
 def check_objectives(recipe: Recipe, system: System, schedule: Schedule) -> None:

@@ -5,7 +5,7 @@ training `turns`. Which objectives a step uses depends on the step alone, so tha
 the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Self
@@ -46,15 +46,27 @@ class Phase(Settings):
         for name in {name for turn in self.turns for name in turn}:
             if name not in self.weights:
                 raise ValueError(f"turns name {name!r}; {did_you_mean(name, self.weights)}")
-        if not any(_largest(weight) > 0 for weight in self.weights.values()):
-            raise ValueError(f"no weight of {self.weights} is above 0, so nothing is trained")
+        for step in (*range(min(len(self.rounds), self.steps)), self.steps - 1):
+            if not self.weights_at(step):
+                weights = {name: self.weights[name] for name in self._turn(step)}
+                raise ValueError(f"no weight of {weights} is above 0 at step {step} of a phase")
         return self
+
+    @property
+    def rounds(self) -> tuple[tuple[str, ...], ...]:
+        """Objectives of one step after the other, over and over; those of no weight left out."""
+        return tuple(
+            tuple(name for name in self._turn(step) if _largest(self.weights[name]) > 0)
+            for step in range(max(1, len(self.turns)))
+        )
 
     def weights_at(self, step: int) -> dict[str, float]:
         """Objective and weight at a step of the phase; those that count nothing are not there."""
-        turn = self.turns[step % len(self.turns)] if self.turns else tuple(self.weights)
-        found = {name: _weight(self.weights[name], step, self.steps) for name in turn}
+        found = {name: _weight(self.weights[name], step, self.steps) for name in self._turn(step)}
         return {name: weight for name, weight in found.items() if weight > 0}
+
+    def _turn(self, step: int) -> tuple[str, ...]:
+        return self.turns[step % len(self.turns)] if self.turns else tuple(self.weights)
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,40 @@ class Schedule:
         first = max((place for place in resets if place <= number), default=0)
         last = min((place for place in resets if place > number), default=len(self.phases))
         return starts[first], starts[last]
+
+
+class Draws:
+    """Which sources each step draws from, and how often each was drawn from before.
+
+    `roles_of` says which roles a step's objectives read. A source moves on only where it is read,
+    so that no row of it is passed over in the steps of others.
+    """
+
+    def __init__(
+        self, schedule: Schedule, roles_of: Callable[[tuple[str, ...]], Collection[str]]
+    ) -> None:
+        self._phases = [
+            (phase.steps, [frozenset(roles_of(names)) for names in phase.rounds[: phase.steps]])
+            for phase in schedule.phases
+        ]
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """All that some step reads."""
+        return frozenset().union(*(read for _, rounds in self._phases for read in rounds))
+
+    def at(self, step: int) -> dict[str, int]:
+        """Role and the number of times it was drawn from before, of the roles of a step."""
+        before = dict.fromkeys(sorted(self.roles), 0)
+        for steps, rounds in self._phases:
+            whole, rest = divmod(min(step, steps), len(rounds))
+            for place, read in enumerate(rounds):
+                for role in read:
+                    before[role] += whole + (place < rest)
+            if step < steps:
+                return {role: before[role] for role in before if role in rounds[rest]}
+            step -= steps
+        raise SettingsError(f"no phase is left {step} steps after the schedule's last")
 
 
 def frozen_names(names: Sequence[str], patterns: Sequence[str]) -> set[str]:

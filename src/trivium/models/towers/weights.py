@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trivium import checkpoint
 from trivium.config import read_json
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.models.towers.networks import FAMILIES, NETWORKS, Kind, TowerSettings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Nothing is dropped or masked at random inside a tower; absent where a family has no such switch.
 SWITCHED_OFF: dict[str, float | bool] = {
@@ -220,6 +223,24 @@ def fetch(repository: str, revision: str) -> Path:
             f"--revision {revision}`, or run with --random-weights (random_weights=true) to build "
             "the network without them"
         ) from error
+
+
+def load_heads(origin: TowerSettings, kind: Kind, own: Mapping[str, "Tensor"]) -> None:
+    """Fill parameters, by their published names, with what stands beside a published tower."""
+    from safetensors.torch import load_file
+
+    folder = origin.folder or fetch(*wanted(origin, kind))
+    published: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("model*.safetensors")):
+        published |= load_file(path)
+    for name, tensor in own.items():
+        there = published[name].numel() if name in published else 0
+        if there != tensor.numel():
+            raise SettingsError(
+                f"{folder} has {there:,} numbers of {name!r}, and the settings make "
+                f"{tensor.numel():,}; give the sizes it was trained with, or begin with new heads"
+            )
+        checkpoint.put({name: published[name].reshape(tensor.shape)}, {name: tensor})
 
 
 def _has_weights(folder: Path) -> bool:
