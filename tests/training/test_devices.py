@@ -90,7 +90,7 @@ def test_shares_and_copies_resume_each_other(tmp_path, world_folder, one):
 @pytest.mark.parametrize("network", ["test-hubert", "test-wavlm", "test-w2v-bert"])
 def test_speech_towers_can_lie_on_two_devices(tmp_path, world_folder, network):
     settings = ["training.loader.micros_per_step=2", "sources.spoken.seconds=40",
-                f"settings.speech.network={network}"]  # fmt: skip
+                f"settings.speech.network={network}", "settings.speech.sizes={}"]  # fmt: skip
     run = {"name": "speechclip.tiny", "max_steps": 4}
     fit_one(world_folder, tmp_path / "one", settings=settings, **run)
     shared = [*settings, *FSDP]
