@@ -86,6 +86,14 @@ def test_a_count_of_nothing_is_named():
         train_step(Toy(ToySettings()), [empty], {"recover": 1.0}, SEED)
 
 
+def test_pairs_that_are_not_announced_are_refused():
+    class Silent(Toy):
+        pair_objectives = ()
+
+    with pytest.raises(TriviumError, match="'match' gave pairs, and is not among"):
+        train_step(Silent(ToySettings()), [toy_parts(3, 0), toy_parts(2, 1)], {"match": 1.0}, SEED)
+
+
 RANK = """
 import json, os, sys
 import torch
@@ -99,16 +107,20 @@ from trivium.training.step import train_step
 rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 dist.init_process_group("gloo")
 model = torch.nn.parallel.DistributedDataParallel(toy(), find_unused_parameters=True)
-micros = [doubled(toy_parts(size, seed)) for seed, size in enumerate([3, 5, 1, 4])]
+micros = [doubled(toy_parts(size, seed)) for seed, size in enumerate(json.loads(sys.argv[1]))]
 weights = {"match": 1.5, "recover": 0.5}
+passes = []
+model.module.register_forward_hook(lambda *_: passes.append(1))
 losses = train_step(model, micros[rank::world], weights, SEED, Place(rank, world))
 grads = {name: grad.tolist() for name, grad in gradients(model.module).items()}
-print(json.dumps({"losses": losses, "grads": grads}))
+print(json.dumps({"losses": losses, "grads": grads, "passes": len(passes)}))
 dist.destroy_process_group()
 """
 
 
-def test_two_processes_make_the_gradients_of_one():
+@pytest.mark.parametrize(("sizes", "passes"), [([3, 5, 1, 4], 4), ([3, 5], 1)])
+def test_two_processes_make_the_gradients_of_one(sizes, passes):
+    """A device with several micros makes a pass over each before those that make gradients."""
     environment = os.environ | {
         "MASTER_ADDR": "127.0.0.1",
         "WORLD_SIZE": "2",
@@ -116,15 +128,16 @@ def test_two_processes_make_the_gradients_of_one():
     }
     environment["MASTER_PORT"] = str(20_000 + os.getpid() % 20_000)
     ranks = [
-        subprocess.Popen([sys.executable, "-c", RANK], env=environment | {"RANK": str(rank)},
-                         stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", RANK, json.dumps(sizes)], text=True,
+                         env=environment | {"RANK": str(rank)}, stdout=subprocess.PIPE)
         for rank in range(2)
     ]  # fmt: skip
     told = [json.loads(process.communicate(timeout=120)[0]) for process in ranks]
-    micros = [doubled(toy_parts(size, seed)) for seed, size in enumerate([3, 5, 1, 4])]
+    micros = [doubled(toy_parts(size, seed)) for seed, size in enumerate(sizes)]
     alone = toy()
     losses = train_step(alone, micros, {"match": 1.5, "recover": 0.5}, SEED)
     for rank in told:
+        assert rank["passes"] == passes
         assert rank["losses"] == pytest.approx(losses, rel=1e-6)
         for name, grad in gradients(alone).items():
             torch.testing.assert_close(torch.tensor(rank["grads"][name], dtype=torch.float64), grad,

@@ -3,7 +3,7 @@
 Sums are divided by counts of the whole step. Pairs are compared over the whole step: embeddings of
 all micros are made without gradients, the loss is computed once, and each micro is run again with
 its gradient put in (GradCache). Dropout is seeded by step and micro, so that the second run makes
-the same numbers as the first.
+the same numbers as the first. A device with one micro has its embeddings still, and runs it once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -52,13 +52,18 @@ def train_step(
     place = place or Place()
     counts = total_counts(micros, tuple(weights), place)
     numbers = [place.rank + place.world * i for i in range(len(micros))]
-    cached = _cache_pairs(model, micros, numbers, tuple(weights), seed, place, bf16)
+    cached: dict[str, _Cached] = {}
+    if len(micros) > 1:
+        cached = _cache_pairs(model, micros, numbers, tuple(weights), seed, place, bf16)
     sums: dict[str, Tensor] = {}
     for i, (parts, number) in enumerate(zip(micros, numbers, strict=True)):
         with _synchronised(model, last=i == len(micros) - 1):
             seed.begin(number)
             with _precision(bf16, place):
                 terms: Terms = model(parts, tuple(weights))
+            if len(micros) == 1:
+                pairs = {name: [term] for name, term in terms.items() if isinstance(term, Pairs)}
+                cached = {name: _compare(own, place) for name, own in pairs.items()}
             shares = _shares(terms, weights, counts, cached, i)
             total = sum(weights[name] * share for name, share in shares.items())
             (total * place.world).backward()  # type: ignore[union-attr]
@@ -100,8 +105,8 @@ def _cache_pairs(
     """Embed everything, compare everything, and keep the gradients at the embeddings."""
     made: dict[str, list[Pairs]] = {}
     names = _pair_names(model, active)
-    if not names or (len(micros) == 1 and place.world == 1):
-        return {}  # one micro alone compares its own pairs
+    if not names:
+        return {}
     with torch.no_grad():
         for parts, number in zip(micros, numbers, strict=True):
             seed.begin(number)
@@ -115,11 +120,11 @@ def _cache_pairs(
 
 def _compare(pairs: list[Pairs], place: Place) -> _Cached:
     sizes = [len(p.a) for p in pairs]
-    a, own_a = _gather(_wide(torch.cat([p.a for p in pairs])), place)
-    b, own_b = _gather(_wide(torch.cat([p.b for p in pairs])), place)
+    a, own_a = _gather(_wide(torch.cat([p.a.detach() for p in pairs])), place)
+    b, own_b = _gather(_wide(torch.cat([p.b.detach() for p in pairs])), place)
     ids, _ = _gather(torch.cat([p.ids for p in pairs]), place)
     scale = _wide(pairs[0].scale.detach())
-    leaves = [tensor.detach().requires_grad_() for tensor in (a, b, scale)]
+    leaves = [tensor.requires_grad_() for tensor in (a, b, scale)]
     with torch.enable_grad():
         loss = pairs[0].loss(leaves[0], leaves[1], ids, leaves[2])
         grad_a, grad_b, grad_scale = torch.autograd.grad(loss, leaves)
@@ -146,12 +151,12 @@ def _shares(
             if counts[name] <= 0:
                 raise TriviumError(f"prepare counted {counts[name]:g} items for {name!r}")
             shares[name] = term.sum / counts[name]
-        elif name in cached:
+        elif name not in cached:
+            raise TriviumError(f"{name!r} gave pairs, and is not among the pair objectives")
+        else:
             pairs = zip((term.a, term.b, term.scale), cached[name].grads[micro], strict=True)
             products = [(_wide(tensor) * grad).sum() for tensor, grad in pairs]
             shares[name] = torch.stack(products).sum()
-        else:
-            shares[name] = term.value()
     return shares
 
 
