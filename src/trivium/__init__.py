@@ -11,19 +11,21 @@ from trivium.version import VERSION
 if TYPE_CHECKING:
     from trivium.data.corpus import Corpus
     from trivium.errors import TriviumError
+    from trivium.library.library import Library
     from trivium.models.loaded import Model, load
     from trivium.tasks.during import fit
 
 __version__ = VERSION
 _HOMES = {
     "Corpus": "trivium.data.corpus",
+    "Library": "trivium.library.library",
     "Model": "trivium.models.loaded",
     "TriviumError": "trivium.errors",
     "fit": "trivium.tasks.during",
     "load": "trivium.models.loaded",
 }
 
-__all__ = ["Corpus", "Model", "TriviumError", "__version__", "fit", "load"]
+__all__ = ["Corpus", "Library", "Model", "TriviumError", "__version__", "fit", "load"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import bench, corpus, demo, doctor, model, study, train
+from trivium.cli import bench, corpus, demo, doctor, library, model, study, train
 from trivium.errors import TriviumError
 from trivium.version import VERSION
 
@@ -42,6 +42,9 @@ app.command()(train.train)
 app.command()(train.evaluate)
 app.command()(train.recipes)
 app.command()(model.export)
+app.add_typer(library.app, name="library")
+app.command()(library.search)
+app.command()(library.embed)
 app.add_typer(study.app, name="study")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)

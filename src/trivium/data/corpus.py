@@ -4,7 +4,6 @@ Corpora are append-only. A writer commits rows in the order they come, holds a l
 killed at any moment: repeating the same command continues after the last commit.
 """
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -165,12 +164,7 @@ class CorpusWriter:
     def __enter__(self) -> Self:
         _check_parent(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.path / ".lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise CorpusError(f"{self.path} is being written by another process") from error
+        self._lock = store.lock(self.path)
         try:
             self._begin()
         except BaseException:
@@ -238,7 +232,7 @@ class CorpusWriter:
                     f"{self.path} was made by {_words(before.made_by)}, and this is "
                     f"{_words(self.card.made_by)}; name another folder"
                 )
-        elif any(path.name not in (".lock", store.READERS) for path in self.path.iterdir()):
+        elif any(path.name not in (store.LOCK, store.READERS) for path in self.path.iterdir()):
             raise CorpusError(f"{self.path} holds other things; name a new or empty folder")
         else:
             write_file(card_path, self.card.to_json())

@@ -1,8 +1,8 @@
 """Lance tables: their columns, appending, reading, and keeping their folders small.
 
 Lance keeps every version of a table and, after a killed write, the files of a commit that never
-was; `tidy` removes both. It must only run under the corpus lock (`corpus.CorpusWriter`) and while
-nobody reads (`no_readers`).
+was; `tidy` removes both. It must only run under the lock of the folder (`lock`) and while nobody
+reads (`no_readers`). The tables of a corpus are in SCHEMAS; those of a library tell their own.
 """
 
 import fcntl
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import lance
 import numpy as np
@@ -82,9 +82,21 @@ FINGERPRINTED = {
     "pictures": ("id",),
     "sentences": ("id", "text", "translation"),
 }
-HEAVY = ("audio", "image")  # read only when asked for by name
+HEAVY = ("audio", "image", "vector")  # read only when asked for by name
 
+LOCK = ".lock"  # whoever writes into a folder of tables holds a lock on this file in it
 READERS = ".readers"  # whoever reads the corpus holds a shared lock on this file in its folder
+
+
+def lock(folder: Path) -> TextIO:
+    """The right to write into a folder of tables, until what is returned is closed."""
+    held = (folder / LOCK).open("w")
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.close()
+        raise CorpusError(f"{folder} is being written by another process") from error
+    return held
 
 
 class Reader:
@@ -125,7 +137,7 @@ def no_readers(folder: Path) -> Iterator[bool]:
 
 
 class Table:
-    """One Lance table of a corpus, open for reading; safe to share between threads."""
+    """One Lance table, open for reading; safe to share between threads."""
 
     def __init__(self, path: Path, reader: Reader | None = None) -> None:
         self.path = path
@@ -166,22 +178,18 @@ class Table:
             return self._nothing(names).append_column("row", pa.array([], pa.int64()))
         try:
             with _damage_named(self.path):
-                found = self.dataset.scanner(
-                    columns=list(names), filter=where, with_row_address=True
-                ).to_table()
+                scanner = self.dataset.scanner(columns=[*names, "_rowoffset"], filter=where)
+                found = scanner.to_table()
                 found.validate(full=True)
         except CorpusError as error:
             if where is None or not self._blames(where):
                 raise
-            reason = _reason(error.__cause__ or error)
+            reason = self._blame(_reason(error.__cause__ or error))
             raise CorpusError(
                 f"the filter {where!r} cannot be used on {self.name}: {reason}"
             ) from error
-        address = found.column("_rowaddr").to_numpy()
-        rows = self._starts[(address >> 32).astype(np.int64)] + (address & 0xFFFFFFFF).astype(
-            np.int64
-        )
-        return found.select(names).append_column("row", pa.array(rows))
+        rows = found.column("_rowoffset").cast(pa.int64())
+        return found.select(names).append_column("row", rows)
 
     def take(self, rows: Rows, names: Sequence[str] | None = None) -> pa.Table:
         """Rows by position, in the order asked, repeats included."""
@@ -217,26 +225,20 @@ class Table:
     @property
     def light_names(self) -> list[str]:
         """All columns but the encoded sound and pictures."""
-        return [name for name in SCHEMAS[self.name].names if name not in HEAVY]
+        return [name for name in self.schema.names if name not in HEAVY]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns: those that every corpus has, or what the table itself says."""
+        return SCHEMAS.get(self.name) or self.dataset.schema
 
     @cached_property
     def _rows(self) -> int:
         with _damage_named(self.path):
             return int(self.dataset.count_rows())
 
-    @cached_property
-    def _starts(self) -> Rows:
-        """Position of the first row of each fragment, by fragment id."""
-        fragments = self.dataset.get_fragments()
-        starts = np.zeros(max((f.fragment_id for f in fragments), default=0) + 1, np.int64)
-        position = 0
-        for fragment in fragments:
-            starts[fragment.fragment_id] = position
-            position += fragment.count_rows()
-        return starts
-
     def _nothing(self, names: Sequence[str]) -> pa.Table:
-        return SCHEMAS[self.name].empty_table().select(names)
+        return self.schema.empty_table().select(names)
 
     def _blames(self, where: str) -> bool:
         """Whether a failed reading was the filter's fault, not that of damaged files."""
@@ -252,6 +254,14 @@ class Table:
             return False
         return True
 
+    def _blame(self, reason: str) -> str:
+        """What is wrong with a filter; Lance lists every column when one is not there."""
+        unknown = re.search(r"No field named (\S+?)\.", reason)
+        if not unknown:
+            return reason
+        near = did_you_mean(unknown[1], self.light_names)
+        return f"there is no column {unknown[1]!r} (texts stand in single quotes); {near}"
+
     def _check_positions(self, places: Rows) -> None:
         count = self.count()
         if places.dtype.kind not in "iu":
@@ -262,7 +272,7 @@ class Table:
             raise CorpusError(f"{self.path} has no row {wrong.flat[0]}; {there}")
 
     def _check_names(self, names: Sequence[str]) -> None:
-        known = SCHEMAS[self.name].names
+        known = self.schema.names
         for name in names:
             if name not in known:
                 raise CorpusError(
@@ -329,8 +339,9 @@ def _damage_named(path: Path) -> Iterator[None]:
         refused = re.search(r"\(os error (?!2\))", str(error))
         if refused:
             raise CorpusError(f"{path} cannot be read: {_reason(error)}") from error
+        thing = "corpus" if path.stem in SCHEMAS else "library"
         raise CorpusError(
-            f"{path} is damaged: {_reason(error)}; copy the corpus anew, or make it again"
+            f"{path} is damaged: {_reason(error)}; copy the {thing} anew, or make it again"
         ) from error
 
 

@@ -69,11 +69,16 @@ def _picture(corpus: Corpus, name: str, place: int | None) -> str:
     if place is None:
         return _note(f"the picture {name!r} is not in the corpus")
     data = corpus.take("pictures", np.array([place]), ["image"]).column("image")[0].as_py() or b""
+    try:
+        return picture_html(data)
+    except MediaError as error:
+        return _note(f"the picture {name!r} cannot be shown: {error}")
+
+
+def picture_html(data: bytes) -> str:
+    """HTML that shows a picture, made smaller where it is large."""
     if len(data) > PICTURE_BYTES or not media_kind(data).startswith("image/"):
-        try:
-            data = _smaller(data)
-        except MediaError as error:
-            return _note(f"the picture {name!r} cannot be shown: {error}")
+        data = _smaller(data)
     return f'<img alt="" src="{data_uri(data)}">'
 
 
@@ -93,10 +98,10 @@ def _lines(corpus: Corpus, rows: Rows) -> Iterable[tuple[str, str]]:
     """Each utterance's picture and its line; sounds are read one by one, talks are large."""
     for place, row in zip(rows, corpus.take("utterances", rows, COLUMNS).to_pylist(), strict=True):
         taken = corpus.take("utterances", np.array([place]), ["audio"])
-        yield row["picture"], _line(row, *_player(row, taken.column("audio")[0].as_py()))
+        yield row["picture"], _line(row, *player_html(row, taken.column("audio")[0].as_py()))
 
 
-def _player(row: Row, audio: bytes | None) -> tuple[str, str]:
+def player_html(row: Row, audio: bytes | None) -> tuple[str, str]:
     """HTML that plays the sound of a row, and what is to be said of it."""
     seconds = row["seconds"] or PLAYED_SECONDS
     length = f"{seconds:.1f} s" if row["seconds"] else ""

@@ -1,0 +1,1 @@
+"""A searchable collection of speech, texts and pictures."""
