@@ -22,6 +22,7 @@ HINDI = "दो बड़ी मछलियाँ हैं।"
         ("characters", "赤い 星。", "赤 い 星"),
         ("characters", "बड़ी", "ब ड़ी"),
         ("whisper_basic", "Hello, World!", "hello world"),
+        ("whisper_basic", "[noise] 50 ㎐ (softly) <unk> so", "50 hz so"),
     ],
 )
 def test_normalisers_do_what_their_name_says(name, text, expected):

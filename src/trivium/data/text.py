@@ -3,6 +3,7 @@
 One table of normalisers serves training and scoring alike, and a score names the one it used.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -53,11 +54,13 @@ def characters(text: str) -> str:
 def whisper_basic(text: str) -> str:
     """Whisper's basic normaliser as published numbers use it: marks become spaces.
 
-    It shreds Hindi and Tamil, whose vowels are marks; use `words` there.
+    What stands in brackets is dropped. It shreds Hindi and Tamil, whose vowels are marks; use
+    `words` there.
     """
-    folded = unicodedata.normalize("NFKC", text.lower())
+    bare = re.sub(r"\([^)]+?\)", "", re.sub(r"[<\[][^>\]]*[>\]]", "", text.lower()))
+    folded = unicodedata.normalize("NFKC", bare)
     kept = (" " if unicodedata.category(c)[0] in "MSP" else c for c in folded)
-    return " ".join("".join(kept).split())
+    return " ".join("".join(kept).lower().split())
 
 
 NORMALISERS: dict[str, Callable[[str], str]] = {
