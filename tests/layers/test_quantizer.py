@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -119,3 +120,18 @@ def test_the_temperature_falls_as_published():
 def test_settings_that_make_no_sense_are_refused(values, told):
     with pytest.raises(SettingsError, match=told):
         QuantizerSettings.parse(values)
+
+
+def test_the_likeliest_entries_are_found_without_noise_and_send_nothing_back():
+    made = quantizer().train()
+    vectors = torch.randn(3, 4, 4, dtype=torch.float64, requires_grad=True)
+    found = made.likeliest(vectors)
+    assert not found.requires_grad
+    weight, bias = made.choice.weight.detach(), made.choice.bias.detach()
+    for place in np.ndindex(3, 4):
+        scores = [float(weight[n] @ vectors.detach()[place] + bias[n]) for n in range(10)]
+        for group in range(2):
+            own = scores[5 * group : 5 * group + 5]
+            assert found[(*place, group)] == own.index(max(own))
+    codes = found[..., 0] + 5 * found[..., 1]
+    assert torch.equal(codes, made.eval()(vectors, torch.ones(1)).codes)

@@ -125,6 +125,13 @@ def test_a_loss_that_is_guessed():
     assert alarms.of_guesses(101, {"ssl": chance}, guesses) == []
 
 
+def test_what_a_system_remarks_is_told_once():
+    alarms = Alarms(AlarmSettings())
+    assert alarms.of_remarks({}) == []
+    assert alarms.of_remarks({"empty": "one row"}) == ["one row"]
+    assert alarms.of_remarks({"empty": "two rows", "foreign": "another"}) == ["another"]
+
+
 @pytest.mark.parametrize("count", [0.0, 1.0])
 def test_less_than_two_pairs_have_no_chance(count):
     alarms = Alarms(AlarmSettings(chance_after=1))

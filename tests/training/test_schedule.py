@@ -74,10 +74,10 @@ def test_patterns_freeze_what_they_match_and_nothing_in_silence():
 
 
 @given(
-    st.integers(1, 500), st.floats(0, 0.9), st.sampled_from(["linear", "cosine", "none"]),
-    st.floats(0, 0.5),
+    st.integers(1, 500), st.floats(0, 0.9), st.floats(0, 0.5),
+    st.sampled_from(["linear", "cosine", "inverse_sqrt", "none"]),
 )  # fmt: skip
-def test_the_rate_rises_falls_and_is_never_zero(steps, warmup, decay, final):
+def test_the_rate_rises_falls_and_is_never_zero(steps, warmup, final, decay):
     settings = OptimizerSettings(warmup=warmup, decay=decay, final=final)
     factors = [settings.factor(step, steps) for step in range(steps)]
     assert all(0 < factor <= 1 for factor in factors)

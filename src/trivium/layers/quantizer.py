@@ -92,6 +92,16 @@ class GumbelQuantizer(nn.Module):
         places = self.settings.entries ** torch.arange(self.settings.groups, device=chosen.device)
         return Quantized(found.flatten(-2), (chosen * places).sum(-1), shares)
 
+    @torch.no_grad()
+    def likeliest(self, vectors: Tensor) -> Tensor:
+        """The likeliest entry of each codebook, (..., groups) int64: no noise, no dropout.
+
+        What is predicted of masked frames: nothing random, nothing that sends a gradient back.
+        """
+        with torch.autocast(vectors.device.type, enabled=False):
+            logits: Tensor = self.choice(vectors.to(self.choice.weight.dtype))
+        return logits.view(*vectors.shape[:-1], self.settings.groups, -1).argmax(-1)
+
 
 def _one_hot(chosen: Tensor, like: Tensor) -> Tensor:
     """1 at the chosen entries; torch's own waits for the device to check their numbers."""

@@ -5,5 +5,6 @@ SYSTEMS: dict[str, tuple[str, str]] = {
     "clip": ("trivium.models.clip", "Clip"),
     "ctc": ("trivium.models.ctc", "Ctc"),
     "grounded": ("trivium.models.grounded", "Grounded"),
+    "joint": ("trivium.models.joint", "Joint"),
     "speechclip": ("trivium.models.speechclip", "SpeechClip"),
 }

@@ -1,5 +1,8 @@
 """Losses on sequences that are not aligned: CTC, and what is read out of its frames."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trivium.data.batch import Ragged
+from trivium.errors import TriviumError
 
 BLANK = 0  # the first score of a frame; the alphabet begins behind it
 
@@ -57,3 +61,54 @@ def squeeze(text: str, alphabet: str) -> NDArray[np.int64]:
     """
     known = (alphabet.find(letter) for letter in text.lower())
     return np.array([place + 1 for place in known if place >= 0], np.int64)
+
+
+def prefix_beam(frames: Ragged, beam: int) -> list[list[int]]:
+    """The numbers that are likeliest over all paths that become them, as far as a beam sees.
+
+    `frames` are scores as for `ctc_loss`. After each frame `beam` beginnings are kept, and of a
+    frame its `beam` likeliest numbers are tried. With a beam as wide as there are beginnings it is
+    exact.
+
+    Paper: Hannun et al. 2014 (1408.2873), without a language model.
+    """
+    if beam < 1:
+        raise TriviumError(f"a beam of {beam} beginnings keeps none; expected 1 or more")
+    logs = F.log_softmax(frames.data.cpu().double(), dim=-1)
+    rows = Ragged(logs, frames.lengths.cpu()).rows()
+    return [_best_beginning(row.numpy(), beam) for row in rows]
+
+
+def _best_beginning(logs: NDArray[np.float64], beam: int) -> list[int]:
+    """Of one row (T, V); each beginning has what ends with a blank and what does not."""
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
+    for scores in logs:
+        frame = scores.tolist()
+        tried = [int(n) for n in np.argsort(-scores, kind="stable")[: beam + 1] if n != BLANK]
+        found: dict[tuple[int, ...], list[float]] = {}
+        for beginning, (blank, other) in kept.items():
+            both = _both((blank, other))
+            last = beginning[-1] if beginning else BLANK
+            _add(found, beginning, 0, both + frame[BLANK])
+            if beginning:
+                _add(found, beginning, 1, other + frame[last])
+            for number in tried:
+                # After itself a number is new only where a blank stood between.
+                before = blank if number == last else both
+                _add(found, (*beginning, number), 1, before + frame[number])
+        best = sorted(found, key=lambda name: -_both(found[name]))[:beam]
+        kept = {name: (found[name][0], found[name][1]) for name in best}
+    return list(next(iter(kept)))  # the best stands first
+
+
+def _both(logs: Sequence[float]) -> float:
+    """The logarithm of the sum of two numbers whose logarithms these are."""
+    low, high = sorted(logs)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
+
+
+def _add(
+    found: dict[tuple[int, ...], list[float]], beginning: tuple[int, ...], kind: int, log: float
+) -> None:
+    sums = found.setdefault(beginning, [-math.inf, -math.inf])
+    sums[kind] = _both((sums[kind], log))

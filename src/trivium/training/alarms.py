@@ -138,6 +138,10 @@ class Alarms:
             )
         ]
 
+    def of_remarks(self, remarks: Mapping[str, str]) -> list[str]:
+        """What a system remarks of its rows, by name."""
+        return [told for name, remark in remarks.items() for told in self._once(name, remark)]
+
     def _once(self, name: str, sentence: str) -> list[str]:
         if name in self._told:
             return []

@@ -198,8 +198,8 @@ class _Log:
         """A step's line, and warnings that follow from it."""
         window = self.metrics.window(number + 1 - self._next)
         self._next = number + 1
-        observe = getattr(self._bare, "observe", None)
-        observed: dict[str, float] = observe() if observe is not None else {}
+        observed: dict[str, float] = getattr(self._bare, "observe", dict)()
+        remarks: dict[str, str] = getattr(self._bare, "remarks", dict)()
         figures = window.figures() | device_memory(self._place)
         self._tell({"step": number, **trained, **observed, **figures})
 
@@ -211,6 +211,7 @@ class _Log:
         for warning in [
             *self._alarms.of_window(window),
             *self._alarms.of_observed(observed),
+            *self._alarms.of_remarks(remarks),
             *self._alarms.of_losses(moment.step, trained, counts, at_chance),
             *self._alarms.of_guesses(moment.step, trained, getattr(self._bare, "guesses", {})),
         ]:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from trivium.models.towers.tower import Tower
+from trivium.models.towers.tower import Layered
 
 # One device may measure, or look through a corpus, while the others wait.
 PATIENCE = timedelta(hours=3)
@@ -150,10 +150,9 @@ def compile_layers(system: nn.Module) -> None:
 
 
 def tower_layers(system: nn.Module) -> list[nn.Module]:
-    """The layers of all towers within a system."""
-    return [
-        layer for tower in system.modules() if isinstance(tower, Tower) for layer in tower.layers
-    ]
+    """The layers of all towers within a system, of published and of our own."""
+    found = [tower.layers for tower in system.modules() if isinstance(tower, Layered)]
+    return [layer for layers in found for layer in cast("nn.ModuleList", layers)]
 
 
 @contextmanager

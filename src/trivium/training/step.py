@@ -149,7 +149,10 @@ def _shares(
     for name, term in terms.items():
         if isinstance(term, Term):
             if counts[name] <= 0:
-                raise TriviumError(f"prepare counted {counts[name]:g} items for {name!r}")
+                raise TriviumError(
+                    f"prepare counted {counts[name]:g} items for {name!r}: no row of this step has "
+                    "what it needs; leave such rows out with `where`"
+                )
             shares[name] = term.sum / counts[name]
         elif name not in cached:
             raise TriviumError(f"{name!r} gave pairs, and is not among the pair objectives")

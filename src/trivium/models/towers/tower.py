@@ -10,7 +10,11 @@ from trivium.models.towers.networks import Place, TowerSettings
 from trivium.models.towers.weights import Built
 
 
-class Tower(nn.Module):
+class Layered(nn.Module):
+    """What keeps in `layers` what is compiled and sharded one by one."""
+
+
+class Tower(Layered):
     """A network and the place of its layers."""
 
     def __init__(self, built: Built, place: Place) -> None:

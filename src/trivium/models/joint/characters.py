@@ -1,0 +1,92 @@
+"""Characters as numbers, and the rows that cannot be read by them."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trivium.data.text import normaliser
+from trivium.objectives.sequence import BLANK
+
+# How many ids a sentence names.
+NAMED = 3
+
+
+class Characters:
+    """An alphabet: blank is 0, its characters follow, then what it does not have, and the mask."""
+
+    def __init__(self, alphabet: str, normaliser_name: str) -> None:
+        self.alphabet = alphabet
+        self.unknown = len(alphabet) + 1
+        self.mask = len(alphabet) + 2
+        self._normalise = normaliser(normaliser_name)
+        self._numbers = {letter: BLANK + 1 + place for place, letter in enumerate(alphabet)}
+
+    def __len__(self) -> int:
+        return len(self.alphabet) + 3
+
+    def read(self, text: str) -> NDArray[np.int64]:
+        """The numbers of a normalised text."""
+        known = self._numbers
+        return np.array([known.get(letter, self.unknown) for letter in self._normalise(text)], int)
+
+    def known(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What can be written down: the characters that the alphabet has."""
+        return numbers[numbers < self.unknown]
+
+    def write(self, numbers: Iterable[int]) -> str:
+        """Characters of numbers from 1."""
+        return "".join(self.alphabet[number - BLANK - 1] for number in numbers)
+
+
+def most_used(texts: Iterable[str], size: int, normaliser_name: str) -> str:
+    """The characters that normalised texts have most often, at most `size`, most often first."""
+    normalise = normaliser(normaliser_name)
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalise(text))
+    order = sorted(counts, key=lambda letter: (-counts[letter], letter))
+    return "".join(order[:size])
+
+
+def frames_needed(numbers: NDArray[np.int64]) -> int:
+    """Frames that CTC needs to write numbers: one for each, and a blank between equal ones."""
+    return len(numbers) + int((numbers[1:] == numbers[:-1]).sum())
+
+
+class LeftOut:
+    """Rows that could not count, by what was wrong with them; the loader's threads add to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[str, dict[str, None]] = {}
+
+    def add(self, fault: str, row: str) -> None:
+        """A row, counted once however often it comes."""
+        with self._lock:
+            self._rows.setdefault(fault, {})[row] = None
+
+    def counts(self) -> dict[str, int]:
+        """How many rows so far, by fault."""
+        with self._lock:
+            return {fault: len(rows) for fault, rows in sorted(self._rows.items())}
+
+    def sentences(self) -> dict[str, str]:
+        """Each fault, and what it means with the first of its rows."""
+        with self._lock:
+            return {fault: _sentence(fault, list(rows)) for fault, rows in self._rows.items()}
+
+
+def _sentence(fault: str, rows: Sequence[str]) -> str:
+    named = ", ".join(repr(row) for row in rows[:NAMED])
+    return f"rows are left out {FAULTS[fault]}, as {named}; left_out_{fault} counts them"
+
+
+# What may be wrong with a row, and what that means.
+FAULTS: dict[str, str] = {
+    "empty": "whose text is empty",
+    "foreign": "whose text is mostly of characters that the alphabet does not have",
+    "too_long": "whose transcript has more characters than CTC can write on its frames",
+}
