@@ -6,10 +6,13 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from trivium.data.corpus import Corpus
 from trivium.errors import SettingsError, TriviumError
+from trivium.models.joint import Joint
 from trivium.models.loaded import Model
+from trivium.models.speechclip import SpeechClip
 from trivium.models.towers import SpeechTower, TowerSettings
 from trivium.recipes import RECIPES, recipe
 from trivium.training.loop import Recipe
@@ -41,6 +44,24 @@ def test_training_learns_and_evaluation_tells_it_beside_chance(run, world_folder
     assert score["chance"]["recall@1"] == pytest.approx(100 / 32)
     assert score["signature"]["corpus"] == Corpus.open(world_folder).card.fingerprint
     assert (tmp_path / "retrieval.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_written_down_is_measured(tmp_path, world_folder):
+    torch.manual_seed(0)
+    Model("joint", Joint.tiny(), "").export(tmp_path / "joint")
+    options = ["--task", "recognition", "--split", "dev", "--languages", "en"]
+    done = trivium("evaluate", tmp_path / "joint", world_folder, *options, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "WER" in done.stdout
+    found = json.loads((tmp_path / "recognition.json").read_text())
+    lines = (tmp_path / "recognition.jsonl").read_text().splitlines()
+    assert found["score"]["primary"] == "WER"
+    assert {json.loads(line)["language"] for line in lines} == {"en"}
+    sound = np.zeros(16_000, np.float32)
+    model = Model.load(tmp_path / "joint")
+    assert len(model.transcribe_speech([sound, sound[:9_000]], "en")) == 2
+    with pytest.raises(TriviumError, match="'speechclip' does not write down"):
+        Model("speechclip", SpeechClip.tiny(), "").transcribe_speech([sound])
 
 
 def test_a_run_is_cut_short_measured_and_resumed(tmp_path, world_folder):

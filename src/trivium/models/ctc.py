@@ -17,7 +17,7 @@ from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import TriviumError
 from trivium.models.system import as_ragged
-from trivium.models.towers import SpeechTower, TowerSettings
+from trivium.models.towers import Frames, SpeechTower, TowerSettings
 from trivium.models.towers.networks import Kind
 from trivium.objectives.sequence import BLANK, ctc_loss, greedy, squeeze
 from trivium.objectives.terms import Pairs, Term
@@ -98,6 +98,12 @@ class Ctc(nn.Module):
         frames = self.speech(speech).last
         scores: Tensor = self.characters(self.dropout(frames.data))
         return Ragged(scores, frames.lengths)
+
+    @torch.inference_mode()
+    def frames(self, speech: Ragged) -> Frames:
+        """Frames of utterances with the state of every layer."""
+        heard: Frames = self.speech(speech)
+        return heard
 
     @torch.inference_mode()
     def transcribe(self, speech: Ragged) -> list[str]:

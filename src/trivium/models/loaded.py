@@ -1,6 +1,7 @@
 """A trained system, read back and ready to embed whatever it is given."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from trivium.data.batch import Ragged
 from trivium.data.image import Pixels, decode_image
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.models.system import described, load_stored, system_class, tokenizer_of
+from trivium.models.towers import Frames
 from trivium.models.towers.networks import Kind
 from trivium.models.towers.text import TOKENIZER, read_tokenizer
 from trivium.models.towers.weights import fetch
@@ -113,12 +115,10 @@ class Model:
     def embed_speech(self, sounds: Sequence[Samples], language: str) -> Vectors:
         """Vectors of 16 kHz sounds in one language; batched by length, order kept."""
         embed = self._function("speech")
-        device = next(self.system.parameters()).device
-        order = sorted(range(len(sounds)), key=lambda place: len(sounds[place]))
         made: dict[int, Vectors] = {}
-        for places in _by_budget(order, [len(sound) / SAMPLE_RATE_HZ for sound in sounds]):
+        for places in _by_length(sounds):
             waves = Ragged.from_rows([sounds[place] for place in places])
-            vectors = _numpy(embed(waves.to(device), [language or None] * len(places)))
+            vectors = _numpy(embed(waves.to(self.device), [language or None] * len(places)))
             made.update(zip(places, vectors, strict=True))
         return np.stack([made[place] for place in range(len(sounds))])
 
@@ -132,6 +132,56 @@ class Model:
         embed = self._function("picture")
         tensors = [torch.from_numpy(np.array(picture)) for picture in pictures]
         return np.concatenate([_numpy(embed(part)) for part in _parts(tensors)])
+
+    def transcribe_speech(self, sounds: Sequence[Samples], _: str = "") -> list[str]:
+        """What is said in 16 kHz sounds, of whatever language; batched by length, order kept."""
+        if not hasattr(self.system, "transcribe"):
+            raise TriviumError(f"the system {self.name!r} does not write down what it hears")
+        write: Any = self.system.transcribe
+        made: dict[int, str] = {}
+        for places in _by_length(sounds):
+            waves = Ragged.from_rows([sounds[place] for place in places])
+            made.update(zip(places, write(waves.to(self.device)), strict=True))
+        return [made[place] for place in range(len(sounds))]
+
+    def layer_states(
+        self, sounds: Sequence[Samples], layers: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, dict[int, Vectors]]]:
+        """The place of each 16 kHz sound and its frames (T, D) by layer; short sounds first.
+
+        Layer 0 is what enters the first layer. All layers, or those asked for, come from one pass.
+        """
+        for places in _by_length(sounds):
+            waves = Ragged.from_rows([sounds[place] for place in places])
+            frames: Frames = self._showing.frames(waves.to(self.device))
+            last = len(frames.states) - 1
+            chosen = layers or range(last + 1)
+            if min(chosen) < 0 or max(chosen) > last:
+                wrong = min(chosen) if min(chosen) < 0 else max(chosen)
+                raise TriviumError(f"{self.name} has no layer {wrong}; it has 0 to {last}")
+            states = {layer: _numpy(frames.states[layer]) for layer in chosen}
+            lengths = frames.lengths.tolist()
+            for row, place in enumerate(places):
+                yield place, {layer: states[layer][row, : lengths[row]] for layer in chosen}
+
+    @property
+    def frame_rate_hz(self) -> Fraction:
+        """Frames a second of `layer_states`, exactly."""
+        hour = 3600 * SAMPLE_RATE_HZ
+        one, two = self._showing.speech.num_frames(torch.tensor([hour, 2 * hour])).tolist()
+        return Fraction(SAMPLE_RATE_HZ, round(hour / (two - one)))
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.system.parameters()).device
+
+    @property
+    def _showing(self) -> Any:
+        """The system, if it shows what its layers make of speech."""
+        if not hasattr(self.system, "frames"):
+            raise TriviumError(f"the system {self.name!r} does not show the states of its layers")
+        return self.system
 
     def _function(self, kind: str) -> Any:
         if kind not in self.kinds:
@@ -193,11 +243,11 @@ def _read(path: Path) -> bytes:
         raise TriviumError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
 
 
-def _by_budget(order: Sequence[int], seconds: Sequence[float]) -> Iterable[list[int]]:
+def _by_length(sounds: Sequence[Samples]) -> Iterable[list[int]]:
     """Places in order of length, as many at a time as fit a forward pass."""
     part: list[int] = []
-    for place in order:
-        if part and (len(part) + 1) * seconds[place] > SECONDS:
+    for place in sorted(range(len(sounds)), key=lambda place: len(sounds[place])):
+        if part and (len(part) + 1) * len(sounds[place]) > SECONDS * SAMPLE_RATE_HZ:
             yield part
             part = []
         part.append(place)

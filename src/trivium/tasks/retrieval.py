@@ -263,7 +263,9 @@ class Signed(Embedder, Protocol):
 
 def primary_meeting(kinds: Sequence[str]) -> Meeting:
     """The comparison that stands for all, of a system that embeds these kinds."""
-    return "speech-picture" if "speech" in kinds else "text-picture"
+    if "picture" in kinds:
+        return "speech-picture" if "speech" in kinds else "text-picture"
+    return "speech-text" if "text" in kinds else "speech-speech"
 
 
 def measure(

@@ -1,0 +1,1 @@
+"""ABX: whether a phone is nearer to another of its kind than to another phone."""
