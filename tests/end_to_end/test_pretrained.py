@@ -65,3 +65,7 @@ def test_a_folder_of_that_name_is_meant_before_what_ships(tmp_path, monkeypatch)
     (tmp_path / "world-speechclip").mkdir()
     with pytest.raises(SettingsError, match="neither a checkpoint nor a run"):
         checkpoint.find("world-speechclip")
+
+
+def test_it_computes_where_it_is_told_to():
+    assert trivium.load("world-speechclip", device="cpu").device.type == "cpu"

@@ -52,8 +52,11 @@ class Model:
         """The model card."""
 
     @classmethod
-    def load(cls, folder: Path | str) -> Self:
-        """The model of a name that ships, a checkpoint folder, a run, or a hub repository."""
+    def load(cls, folder: Path | str, device: str | None = None) -> Self:
+        """The model of a name that ships, a checkpoint folder, a run, or a hub repository.
+
+        It computes on a GPU if there is one, or where it is told to.
+        """
         path = _find(folder)
         recipe = read_json(path / checkpoint.CONFIG)
         kind = system_class(str(recipe.get("system")))
@@ -61,6 +64,7 @@ class Model:
         reads_text = (path / TOKENIZER).exists()
         system = kind(settings, read_tokenizer(path)) if reads_text else kind(settings)
         load_stored(system, path)
+        system.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         card = path / checkpoint.README
         readme = card.read_text(encoding="utf-8") if card.exists() else ""
         return cls(str(recipe["system"]), system, checkpoint.checksum(path), readme)
@@ -191,12 +195,13 @@ class Model:
         return getattr(self.system, f"embed_{kind}")
 
 
-def load(folder: Path | str) -> Model:
+def load(folder: Path | str, device: str | None = None) -> Model:
     """The model of a name that ships, a checkpoint folder, a run, or a hub repository.
 
-    `load("world-speechclip")` needs nothing but the package.
+    `load("world-speechclip")` needs nothing but the package. It computes on a GPU if there is one,
+    or on the `device` that is named.
     """
-    return Model.load(folder)
+    return Model.load(folder, device)
 
 
 def _half(name: str, tensor: Tensor) -> Tensor:
