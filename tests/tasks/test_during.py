@@ -4,9 +4,19 @@ from torch import nn
 from tests.conftest import utterance
 from trivium.data.corpus import Card, Corpus, CorpusWriter
 from trivium.errors import SettingsError
+from trivium.models.grounded import Grounded
 from trivium.models.loaded import Model
 from trivium.recipes import recipe
-from trivium.tasks.during import Evaluator, FirstRows, evaluator, fit, mean
+from trivium.tasks.abx.measure import measure
+from trivium.tasks.during import (
+    DURING_ABX,
+    Evaluator,
+    FirstRows,
+    evaluator,
+    fit,
+    joined,
+    mean,
+)
 from trivium.tasks.retrieval import RetrievalSettings, primary_meeting, run
 from trivium.tasks.score import Score, Signature
 from trivium.tasks.vectors import embed_corpus
@@ -48,6 +58,11 @@ def test_the_first_rows_are_the_first_that_match(world_folder):
                   for c in (corpus, Corpus.open(world_folder)))  # fmt: skip
     assert few == every[:5]
     assert len(corpus.columns("pictures", ["id"])) > 5
+    corpus.where, corpus.items = "language = 'ja'", None
+    found = corpus.columns("utterances", ["language", "picture"], where).to_pylist()
+    assert {row["language"] for row in found} == {"ja"}
+    assert all(row["picture"] for row in found)
+    assert {r["language"] for r in corpus.columns("utterances", ["language"]).to_pylist()} == {"ja"}
 
 
 def score(corpus, **values):
@@ -64,6 +79,58 @@ def test_several_corpora_make_one_score():
     assert mean([one]) is one
 
 
+def test_several_tasks_make_one_score_led_by_the_first():
+    lower = Signature(task="abx", corpus="a", split="dev")
+    other = Score(task="abx", values={"across.best": 9.0}, primary="across.best",
+                  chance={"across.best": 50.0}, lower_is_better=True, signature=lower)  # fmt: skip
+    first = score("a", **{"recall@10": 20.0})
+    both = joined([first, other])
+    assert both.task == both.signature.task == "retrieval+abx"
+    assert both.values == {"recall@10": 20.0, "abx/across.best": 9.0}
+    assert both.chance == {"recall@10": 20.0, "abx/across.best": 50.0}
+    assert (both.primary, both.lower_is_better) == ("recall@10", False)
+    assert Score.parse(both.model_dump()) == both
+    assert joined([first]) is first
+    assert joined([other, first]).lower_is_better
+
+
+@pytest.fixture(scope="module")
+def grounded(world_folder):
+    """A system that hears, sees, and shows its layers."""
+    return Grounded.tiny().eval()
+
+
+def test_phones_are_compared_beside_retrieval(world_folder, grounded):
+    made_of = recipe("grounded.tiny", [world_folder])
+    few = {"split": "train", "items": 24, "where": "language = 'en'"}
+    both = Evaluator(made_of, EvaluationSettings(tasks=("retrieval", "abx"), **few))
+    both.check(grounded)
+    found = both(grounded)
+    model, corpus = Model("grounded", grounded, ""), FirstRows.open(world_folder)
+    corpus.items, corpus.where = few["items"], few["where"]
+    alone = measure(model, corpus, "train", DURING_ABX).score
+    assert {name.removeprefix("abx/"): value for name, value in found.values.items()
+            if name.startswith("abx/")} == alone.values  # fmt: skip
+    assert "abx/within.layer3" in found.values
+    assert "24 speech.en, 24 picture" in found.signature.gallery
+    assert found.signature.gallery.endswith(DURING_ABX.words)
+    first = Evaluator(made_of, EvaluationSettings(tasks=("abx",), **few))(grounded)
+    assert (first.primary, first.lower_is_better) == ("across.best", True)
+
+
+def test_what_has_no_phones_or_no_layers_is_refused(world_folder, tmp_path, system, grounded):
+    made_of = recipe("grounded.tiny", [world_folder])
+    asked = EvaluationSettings(tasks=("abx",), split="train")
+    with pytest.raises(SettingsError, match="grounded does not show the frames"):
+        Evaluator(made_of, asked).check(system)
+    card = Card(name="x", licence="CC0-1.0", source="A test.")
+    with CorpusWriter(tmp_path / "mute", card) as writer:
+        writer.add("utterances", utterance(0))
+    mute = asked.model_copy(update={"corpora": (tmp_path / "mute",)})
+    with pytest.raises(SettingsError, match=r"no utterance of .* has phone times and a speaker"):
+        Evaluator(made_of, mute).check(grounded)
+
+
 def test_corpora_are_those_of_the_sources_or_others(world_folder, tmp_path, system):
     other = tmp_path / "copy"
     other.symlink_to(world_folder)
@@ -75,15 +142,16 @@ def test_corpora_are_those_of_the_sources_or_others(world_folder, tmp_path, syst
 
 @pytest.mark.parametrize(
     ("kinds", "meeting"),
-    [(("speech", "picture"), "speech-picture"), (("text", "picture"), "text-picture")],
-)
+    [(("speech", "picture"), "speech-picture"), (("text", "picture"), "text-picture"),
+     (("speech", "text"), "speech-text"), (("speech",), "speech-speech")],
+)  # fmt: skip
 def test_what_stands_for_all_depends_on_what_is_embedded(kinds, meeting):
     assert primary_meeting(kinds) == meeting
 
 
 def test_an_unknown_task_is_named(world_folder):
     with pytest.raises(SettingsError, match=r"no task is called 'retreival'; did you mean 'retri"):
-        evaluator(made(world_folder, task="retreival"))
+        evaluator(made(world_folder, tasks=("retrieval", "retreival")))
     assert evaluator(recipe("clip.tiny", [world_folder])) is None
 
 

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from tests.training.test_loop import assert_same_run, build, corpus, recipe, tensors, untimed
@@ -150,3 +151,9 @@ def test_randomness_and_modes_are_put_back():
 def test_the_evaluation_of_a_recipe_survives_json(corpus):
     made = measured(corpus)
     assert json.loads(made.to_json())["evaluation"]["every"] == 7
+
+
+def test_tasks_have_one_name_and_there_is_at_least_one():
+    assert EvaluationSettings(tasks=("retrieval", "abx")).task == "retrieval+abx"
+    with pytest.raises(ValidationError, match="at least 1 item"):
+        EvaluationSettings(tasks=())

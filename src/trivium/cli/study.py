@@ -1,11 +1,17 @@
 """`trivium study ...`: a paper's claims put to the test, and one report."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from trivium.cli import console
+
+if TYPE_CHECKING:
+    from trivium.studies.study import Study
+
+Size = TypeVar("Size", bound=str)
 
 app = typer.Typer(help="Put a paper's claims to the test; one report.", no_args_is_help=True)
 
@@ -35,32 +41,88 @@ def english_only(
 
     Nothing is trained twice: the same command continues where it was killed.
     """
-    from trivium.errors import SettingsError, did_you_mean
-    from trivium.studies.english_only.report import RESULTS
     from trivium.studies.english_only.sizes import SIZES
     from trivium.studies.english_only.study import english_only as put_together
     from trivium.studies.english_only.study import own_corpus
-    from trivium.studies.english_only.tables import summary
+
+    name = _known(size, SIZES)
+    chosen = SIZES[name].override([f"seeds={seeds}", *(settings or [])])
+    if corpus is None:
+        with console.Progress("make a world", "utterances") as making:
+            corpus = own_corpus(name, out, making.advance)
+    _put_to_the_test(put_together(chosen, corpus, out), only, chosen.scope, chosen.caution)
+
+
+@app.command()
+def schedules(
+    out: Annotated[Path, typer.Option(help="The folder of the study: runs, scores, report.")],
+    size: Annotated[str, typer.Option(help="test (minutes on two cores) or world (a GPU).")],
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="Spoken captions with phone times; a made world in OUT if absent."),
+    ] = None,
+    second: Annotated[
+        Path | None,
+        typer.Option(help="Speech with phone times, never trained on; made in OUT if absent."),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings of each schedule; 2 or 3 if absent.")
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Cells to train, as 'VGS*.seed0'; all if absent.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Another value, as interval=500.")
+    ] = None,
+) -> None:
+    """When to train which loss of grounded: nine schedules, seven findings.
+
+    Nothing is trained twice: the same command continues where it was killed.
+    """
+    from trivium.studies.schedules.corpora import own_corpus, second_corpus
+    from trivium.studies.schedules.sizes import SIZES
+    from trivium.studies.schedules.study import schedules as put_together
+
+    name = _known(size, SIZES)
+    changes = [*([] if seeds is None else [f"seeds={seeds}"]), *(settings or [])]
+    chosen = SIZES[name].override(changes)
+    if corpus is None:
+        with console.Progress("make a world", "utterances") as making:
+            corpus = own_corpus(name, out, making.advance)
+    if second is None:
+        with console.Progress("make a second corpus", "utterances") as making:
+            second = second_corpus(out, making.advance)
+    found = put_together(chosen, corpus, second, out)
+    _put_to_the_test(found, only, chosen.scope, chosen.caution)
+
+
+def _known(size: str, sizes: Mapping[Size, object]) -> Size:
+    """The name of a size that a study has."""
+    from trivium.errors import SettingsError, did_you_mean
+
+    for name in sizes:
+        if name == size:
+            return name
+    raise SettingsError(
+        f"the study has no size {size!r}; {did_you_mean(size, [str(name) for name in sizes])}"
+    )
+
+
+def _put_to_the_test(found: "Study", only: str | None, scope: str, caution: str) -> None:
+    """Train and measure what is not there, write the report, and tell the verdicts."""
+    from trivium.studies.answers import RESULTS, summary
     from trivium.studies.study import Progress, run, steps_left
     from trivium.training.place import place_of_process
 
-    known = {str(name): name for name in SIZES}
-    if size not in known:
-        raise SettingsError(f"the study has no size {size!r}; {did_you_mean(size, known)}")
-    chosen = SIZES[known[size]].override([f"seeds={seeds}", *(settings or [])])
-    if corpus is None:
-        with console.Progress("make a world", "utterances") as making:
-            corpus = own_corpus(known[size], out, making.advance)
-    found = put_together(chosen, corpus, out)
     total = steps_left(found, only)
     with (
         place_of_process() as place,
-        console.Progress("study english-only", "steps", total) as training,
+        console.Progress(f"study {found.name}", "steps", total) as training,
     ):
         told = Progress(training.advance, console.say, console.warn)
         results = run(found, only, told, place)
     claims = found.claims(results)
     page = found.report(results, claims)
-    console.table(*summary(claims, chosen.scope), title=chosen.caution)
+    console.table(*summary(claims, scope), title=caution)
     missing = f", {len(results.missing)} cells missing" if results.missing else ""
     console.say(f"{len(results.measured)} cells{missing}; wrote {page}, report.md and {RESULTS}")

@@ -7,13 +7,20 @@ from typing import Any
 from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
 from trivium.models.towers import NETWORKS, TowerSettings
-from trivium.recipes import clip, grounded, speechclip, towers
+from trivium.recipes import clip, grounded, joint, speechclip, towers
 from trivium.training.loop import Recipe
 
 RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "clip.tiny": clip.tiny,
     "clip.world_cpu": clip.world_cpu,
+    "grounded.base": grounded.base,
     "grounded.tiny": grounded.tiny,
+    "grounded.world": grounded.world,
+    "joint.base": joint.base,
+    "joint.from_w2vbert2": joint.from_w2vbert2,
+    "joint.large": joint.large,
+    "joint.tiny": joint.tiny,
+    "joint.world": joint.world,
     "speechclip.base": speechclip.base,
     "speechclip.large": speechclip.large,
     "speechclip.tiny": speechclip.tiny,

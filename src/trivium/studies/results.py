@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from trivium.config import Settings
 from trivium.errors import TriviumError, did_you_mean
-from trivium.studies.claim import Interval, over_seeds
+from trivium.studies.claim import Comparison, Interval, over_seeds, saturated
 from trivium.tasks.score import Score, Signature
 
 
@@ -101,3 +101,25 @@ class Results(Settings):
         """Any seed's cell with these axes, for what is the same of every seed."""
         found = (one for one in self.measured if axes.items() <= one.axes.items())
         return next(found, None)
+
+
+def larger(
+    first_name: str,
+    first: Series,
+    second_name: str,
+    second: Series,
+    *,
+    either: bool = False,
+    decides: bool = True,
+) -> Comparison:
+    """The comparison of two series, of the seeds that both have."""
+    both: Mapping[int, tuple[float, float]] = {
+        seed: (value, second.values[seed])
+        for seed, value in first.values.items()
+        if seed in second.values
+    }
+    missing = together([first, second], sum).missing
+    return Comparison(
+        first=first_name, second=second_name, values=dict(both), either=either, decides=decides,
+        saturated=saturated(both), missing=missing,
+    )  # fmt: skip

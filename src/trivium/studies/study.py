@@ -14,8 +14,8 @@ from trivium import checkpoint
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.studies.claim import Claim
 from trivium.studies.results import Measured, Results
+from trivium.tasks.during import fit
 from trivium.tasks.score import Signature
-from trivium.training.loop import fit
 from trivium.training.place import Place
 from trivium.training.recipe import Recipe
 from trivium.training.state import STATE, RunFolder, RunState

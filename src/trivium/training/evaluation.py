@@ -25,16 +25,23 @@ SCORE = "score.json"  # of the best checkpoint, in its folder
 class EvaluationSettings(Settings):
     """What is measured while a run trains, and how often."""
 
-    task: str = "retrieval"
-    """Name of the task."""
+    tasks: tuple[str, ...] = Field(default=("retrieval",), min_length=1)
+    """Names of tasks; the first decides which checkpoint is the best."""
     corpora: tuple[Path, ...] = ()
     """Corpora to measure on; none means those of the sources."""
     split: str = "dev"
     """The split to measure on."""
+    where: str | None = None
+    """A further filter of the utterances, as in SQL: `language = 'en'`."""
     every: int = Field(default=500, ge=1)
     """Steps between measurements; the last step is always measured."""
     items: int | None = Field(default=1000, ge=1)
     """Utterances of each corpus that are measured, the first ones; null means all."""
+
+    @property
+    def task(self) -> str:
+        """All of them as one name: `retrieval+abx`."""
+        return "+".join(self.tasks)
 
 
 class Score(Protocol):

@@ -1,12 +1,12 @@
 """The six directions of M-SpeechCLIP (2211.01180), as comparisons of what the cells measured."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from trivium.studies.claim import Claim, Comparison, saturated
 from trivium.studies.english_only.cells import MULTI
 from trivium.studies.english_only.sizes import EnglishOnlySettings
-from trivium.studies.results import Measured, Read, Results, Series, together
+from trivium.studies.results import Measured, Read, Results, Series, larger
 
 # What the earlier systems were: everything about speech learned from the pictures alone.
 BASELINE = (
@@ -277,28 +277,6 @@ def scale(evidence: Evidence) -> Claim:
 CLAIMS: tuple[Callable[[Evidence], Claim], ...] = (
     one_language, all_languages, other_behaviour, english_text, across_languages, scale,
 )  # fmt: skip
-
-
-def larger(
-    first_name: str,
-    first: Series,
-    second_name: str,
-    second: Series,
-    *,
-    either: bool = False,
-    decides: bool = True,
-) -> Comparison:
-    """The comparison of two series, of the seeds that both have."""
-    both: Mapping[int, tuple[float, float]] = {
-        seed: (value, second.values[seed])
-        for seed, value in first.values.items()
-        if seed in second.values
-    }
-    missing = together([first, second], sum).missing
-    return Comparison(
-        first=first_name, second=second_name, values=dict(both), either=either, decides=decides,
-        saturated=saturated(both), missing=missing,
-    )  # fmt: skip
 
 
 def mean_depth(measured: Measured) -> float:

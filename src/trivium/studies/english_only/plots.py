@@ -8,15 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trivium.studies.claim import over_seeds
+from trivium.studies.drawing import COLOURS, GREY, figure, plain, style
 from trivium.studies.results import Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, told apart by all eyes; each line has a marker of its own as well.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-GREY = "#767676"
-MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
 @dataclass(frozen=True)
@@ -34,10 +30,10 @@ def recall_plot(panels: Mapping[str, Sequence[Line]], chance: float, title: str)
     from matplotlib.lines import Line2D
 
     first = next(iter(panels.values()))
-    figure = _figure(3.3 + 2.9 * len(panels), 1.9 + 0.34 * len(first))
+    plot = figure(3.3 + 2.9 * len(panels), 1.9 + 0.34 * len(first))
     groups = list(dict.fromkeys(line.group for line in first))
     colours = dict(zip(groups, COLOURS, strict=False))
-    every: Any = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    every: Any = plot.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (name, lines) in zip(every, panels.items(), strict=True):
         for row, line in enumerate(lines):
             _dot(axes, row, line, colours[line.group])
@@ -57,9 +53,9 @@ def recall_plot(panels: Mapping[str, Sequence[Line]], chance: float, title: str)
                label="all languages"),
         Line2D([], [], color=GREY, linestyle=":", label="chance"),
     ]  # fmt: skip
-    figure.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False)
-    figure.suptitle(title, fontsize=12)
-    return figure
+    plot.legend(handles=marks, loc="outside lower center", ncols=3, frameon=False)
+    plot.suptitle(title, fontsize=12)
+    return plot
 
 
 def weights_plot(
@@ -70,8 +66,8 @@ def weights_plot(
 
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(1.0 + 3.6 * columns, 0.9 + 2.9 * rows)
-    every: Any = figure.subplots(rows, columns, squeeze=False, sharey="row")
+    plot = figure(1.0 + 3.6 * columns, 0.9 + 2.9 * rows)
+    every: Any = plot.subplots(rows, columns, squeeze=False, sharey="row")
     for axes in every.flat[len(panels) :]:
         axes.set_visible(False)
     for axes, (name, lines) in zip(every.flat, panels.items(), strict=False):
@@ -83,14 +79,12 @@ def weights_plot(
         axes.set_xticks(range(states))
         axes.set_title(name, fontsize=11)
         axes.set_xlabel("state: 0 enters the first layer")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color="#e4e4e4", linewidth=0.8)
-        axes.set_axisbelow(True)
+        plain(axes)
     for row in every:
         row[0].set_ylabel("weight")
-    marks = [Line2D([], [], **_style(place), label=name) for place, name in enumerate(names)]
-    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), frameon=False)
-    return figure
+    marks = [Line2D([], [], **style(place), label=name) for place, name in enumerate(names)]
+    plot.legend(handles=marks, loc="outside lower center", ncols=len(marks), frameon=False)
+    return plot
 
 
 def recall_maps(
@@ -99,8 +93,8 @@ def recall_maps(
     """Squares of recall, the set of a row searching the set of a column; empty where NaN."""
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(1.6 + 3.1 * columns, 1.0 + 3.2 * rows)
-    every: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    plot = figure(1.6 + 3.1 * columns, 1.0 + 3.2 * rows)
+    every: Any = plot.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes in every.flat[len(panels) :]:
         axes.set_visible(False)
     shown: Any = None
@@ -116,21 +110,12 @@ def recall_maps(
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(length=0, labelbottom=True)
         axes.spines[:].set_visible(False)
-    figure.supxlabel("finds", fontsize=10)
-    figure.supylabel("query", fontsize=10)
-    figure.suptitle(title, fontsize=12)
+    plot.supxlabel("finds", fontsize=10)
+    plot.supylabel("query", fontsize=10)
+    plot.suptitle(title, fontsize=12)
     if shown is not None:
-        figure.colorbar(shown, ax=every, shrink=0.7, label="recall, %")
-    return figure
-
-
-def _figure(width: float, height: float) -> "Figure":
-    """An empty figure whose panels keep a distance, drawn without pyplot and its state."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    panels = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08, wspace=0.05, hspace=0.05)
-    return Figure(figsize=(width, height), dpi=150, layout=panels)
+        plot.colorbar(shown, ax=every, shrink=0.7, label="recall, %")
+    return plot
 
 
 def _dot(axes: Any, row: int, line: Line, colour: str) -> None:
@@ -148,17 +133,12 @@ def _dot(axes: Any, row: int, line: Line, colour: str) -> None:
               markerfacecolor="white" if line.together else colour)  # fmt: skip
 
 
-def _style(place: int) -> dict[str, Any]:
-    return {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)],
-            "markersize": 5, "linewidth": 1.6}  # fmt: skip
-
-
 def _weights(axes: Any, seeds: NDArray[np.float64], place: int) -> None:
     """A line of the mean over seeds (seeds, states), and the interval as a band."""
     found = [over_seeds(column.tolist()) for column in seeds.T]
     states = np.arange(len(found)) + 0.03 * (place - 1.5)  # beside one another where equal
-    style = _style(place)
-    axes.plot(states, [one.mean for one in found], **style)
+    look = style(place)
+    axes.plot(states, [one.mean for one in found], **look)
     low = [one.mean if one.low is None else max(0.0, one.low) for one in found]
     high = [one.mean if one.high is None else min(1.0, one.high) for one in found]
-    axes.fill_between(states, low, high, color=style["color"], alpha=0.15, linewidth=0)
+    axes.fill_between(states, low, high, color=look["color"], alpha=0.15, linewidth=0)

@@ -5,48 +5,32 @@ from pathlib import Path
 
 import numpy as np
 
-from trivium.checkpoint import write_file
-from trivium.config import Settings
-from trivium.studies.claim import Claim, Verdict
+from trivium.studies.answers import (
+    PAIRED,
+    Findings,
+    answered,
+    claims_table,
+    evidence_table,
+    keep,
+    missing_section,
+)
+from trivium.studies.claim import Claim
 from trivium.studies.english_only.cells import MULTI
 from trivium.studies.english_only.plots import Line, recall_maps, recall_plot, weights_plot
 from trivium.studies.english_only.sizes import EnglishOnlySettings
-from trivium.studies.english_only.tables import Configuration, Tables, claims_table, evidence_table
-from trivium.studies.page import Plot, Section, Table, write_report
+from trivium.studies.english_only.tables import Configuration, Tables
+from trivium.studies.page import Plot, Section, write_report
 from trivium.studies.results import Results
 from trivium.tasks.retrieval import png
 
-RESULTS = "results.json"
-PAIRED = (
-    "First minus second, paired by seed, with a t interval of 95 % over seeds: where the mean of "
-    "many trainings would lie, on the same towers and the same test set. Found is held where all "
-    "of the interval is above 0, not held where all of it is below, else undecided. What stands in "
-    "brackets, marked +, is told beside and decides nothing."
-)
+SHARED = "towers and the same test set"
 
 
-class Answer(Settings):
-    """A claim with what was found."""
-
-    claim: Claim
-    """The claim and its numbers."""
-    verdict: Verdict
-    """Held, not held, undecided, not tested."""
-    reason: str
-    """Why there is none, or nothing."""
-
-
-class Everything(Settings):
+class Everything(Findings):
     """What `results.json` holds."""
 
     settings: EnglishOnlySettings
     """What was trained and measured."""
-    facts: tuple[str, ...]
-    """What the report says of it."""
-    answers: tuple[Answer, ...]
-    """The claims."""
-    results: Results
-    """Every cell, what is missing and what failed."""
 
 
 class Report:
@@ -60,14 +44,9 @@ class Report:
     def write(self, results: Results, claims: Sequence[Claim]) -> Path:
         """The page; beside it Markdown, plots and `results.json`."""
         settings = self.settings
-        answers = tuple(
-            Answer(claim=claim, verdict=claim.verdict, reason=claim.reason) for claim in claims
-        )
-        everything = Everything(
-            settings=settings, facts=self.facts, answers=answers, results=results
-        )
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_file(self.out / RESULTS, everything.to_json())
+        found = answered(claims)
+        keep(Everything(settings=settings, facts=self.facts, answers=found, results=results),
+             self.out)  # fmt: skip
         note = (
             f"{len(results.measured)} of {len(results.planned)} cells, {settings.seeds} seeds. "
             f"Speech in {', '.join(settings.languages)} on towers that met {settings.home} alone: "
@@ -82,7 +61,7 @@ class Report:
         caution = (settings.caution,) if settings.caution else ()
         return [
             Section("The six directions", caution, claims_table(claims, settings.scope)),
-            Section("What they rest on", (PAIRED,), evidence_table(claims)),
+            Section("What they rest on", (PAIRED.format(shared=SHARED),), evidence_table(claims)),
             Section("What was trained", self.facts),
         ]
 
@@ -142,17 +121,6 @@ class Report:
             "layer_weights.png", words, png(weights_plot([*self.settings.languages, MULTI], there))
         )
         return Section("Layer weights", (told,), plot=plot)
-
-
-def missing_section(results: Results) -> list[Section]:
-    """Which planned cells are not there, and what went wrong with some; nothing if all are."""
-    if not results.missing:
-        return []
-    rows = tuple((name, why) for name, why in results.failed.items() if name in results.missing)
-    untold = [name for name in results.missing if name not in results.failed]
-    told = (f"Not trained yet: {len(untold)} cells, {', '.join(untold)}.",) if untold else ()
-    table = Table(("cell", "what went wrong"), rows, numbers=2) if rows else None
-    return [Section("Missing cells", told, table)]
 
 
 def _is_there(tables: Tables, of: Configuration) -> bool:

@@ -7,7 +7,6 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from trivium.studies.claim import Claim
 from trivium.studies.english_only.cells import MULTI, TRAININGS
 from trivium.studies.english_only.claims import speech_pair
 from trivium.studies.english_only.sizes import EnglishOnlySettings
@@ -151,39 +150,6 @@ class Tables:
         last = ("chance", "", "", *("" if one is None else f"{one:.1f}" for one in chance))
         headers = ("speech tower", "size", "trained on", *(way.head for way in ways))
         return Table(headers, (*lines, last), numbers=3)
-
-
-def claims_table(claims: Sequence[Claim], scope: str) -> Table:
-    """A row for each claim: what was found, and what is compared."""
-    rows = [
-        (str(claim.number), claim.sentence, claim.verdict, claim.reason or claim.here)
-        for claim in claims
-    ]
-    return Table(("", "the paper says", scope, "how, or why not"), tuple(rows), numbers=4)
-
-
-def evidence_table(claims: Sequence[Claim]) -> Table:
-    """A row for each comparison."""
-    rows = []
-    for claim in claims:
-        for one in claim.comparisons:
-            found = one.interval
-            sides = ([pair[side] for pair in one.values.values()] for side in (0, 1))
-            rows.append((
-                f"{claim.number}{'' if one.decides else ' +'}", one.first, one.second,
-                *(f"{sum(side) / len(side):.2f}" if side else "" for side in sides),
-                "" if found is None else f"{found.mean:+.2f}",
-                "" if found is None else found.ends, str(len(one.values)),
-                one.verdict if one.decides else f"({one.verdict})",
-            ))  # fmt: skip
-    headers = ("", "first", "second", "first", "second", "difference", "95 %", "seeds", "found")
-    return Table(headers, tuple(rows), numbers=3)
-
-
-def summary(claims: Sequence[Claim], scope: str) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of what a terminal shows at the end."""
-    rows = [[str(claim.number), claim.sentence, claim.verdict] for claim in claims]
-    return ["claim", "the paper says", scope], rows
 
 
 def _told(series: Series) -> str:
