@@ -265,7 +265,7 @@ def test_a_plain_loop_that_fails_or_is_not_there_is_told(monkeypatch, tmp_path) 
     [
         (["speechclip.tniy"], "no recipe is called 'speechclip.tniy'; did you mean"),
         (["speechclip.tiny", "--steps", "0"], "should be greater than or equal to 1"),
-        (["speechclip.tiny", "--steps", "219"], "has 220 steps, and 219 are to be timed after 2"),
+        (["speechclip.tiny", "--steps", "379"], "has 380 steps, and 379 are to be timed after 2"),
         (["speechclip.tiny", "--fast"], "No such option: --fast"),
         (["speechclip.tiny", "--set", "training.lr=1"], "no setting 'training.lr'"),
         (["speechclip.tiny", "--corpus", "nowhere"], "nowhere is not there"),
