@@ -127,8 +127,8 @@ def evaluate(
             found = abx.measure(loaded, opened, split, asked, layers=chosen, advance=advance)
             score, title = found.score, "error in percent; chance is 50"
             if found.skipped:
-                told = f"{found.skipped:,} items were left out; {found.items:,} are measured"
-                remarks = (told,)
+                left_out = console.counted({"items": found.skipped})
+                remarks = (f"left out {left_out}; {found.items:,} are measured",)
         elif task == "recognition":
             from trivium.tasks.words import recognition
 

@@ -124,7 +124,7 @@ class Indexing:
                     yield entry
                     continue
                 self._result.unchanged += 1
-            self._advance(1)
+                self._advance(1)
 
     def _embed(self, entries: Iterator[Entry], before: dict[str, str]) -> None:
         rows: list[dict[str, Any]] = []

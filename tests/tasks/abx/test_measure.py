@@ -153,7 +153,7 @@ def test_the_command_writes_and_prints_every_layer(grounded, world_folder, tmp_p
     asked = ["--set", "unit=phone", "--set", "outside=skip", "--layers", "0"]
     assert main.run([*shared, *asked, "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "abx.json").read_text())
-    told = f"{found['skipped']:,} items were left out; {found['items']:,} are measured"
+    told = f"left out {found['skipped']:,} items; {found['items']:,} are measured"
     assert found["skipped"] > 0
     assert told in capsys.readouterr().err
 
