@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trivium.data.text import NORMALISERS, foreign_script, normaliser
@@ -38,6 +38,9 @@ def test_whispers_normaliser_shreds_hindi_and_words_does_not():
     assert all(mark in normaliser("words")(HINDI) for mark in marks)
 
 
+@example("C\N{CEDILLA}", "characters")
+@example("A'A", "characters")
+@example("\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}\N{COMBINING GRAVE ACCENT BELOW}", "lower")
 @given(st.text(), st.sampled_from(sorted(NORMALISERS)))
 def test_normalising_twice_changes_nothing(text, name):
     once = normaliser(name)(text)

@@ -6,6 +6,7 @@ One table of normalisers serves training and scoring alike, and a score names th
 import re
 import unicodedata
 from collections.abc import Callable
+from typing import Literal
 
 from trivium.errors import SettingsError, did_you_mean
 
@@ -17,7 +18,7 @@ def raw(text: str) -> str:
 
 def lower(text: str) -> str:
     """Canonical composition (NFC), one case, single spaces; punctuation stays."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    return " ".join(_one_case("NFC", text).split())
 
 
 def words(text: str) -> str:
@@ -26,11 +27,7 @@ def words(text: str) -> str:
     Marks (category M) stay: they are the vowels of Hindi and Tamil. Apostrophes inside words
     stay too, for English and Swahili (ng'ombe) need them.
     """
-    folded = (
-        unicodedata.normalize("NFKC", text)
-        .casefold()
-        .replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    )
+    folded = _one_case("NFKC", text).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     kept = [
         character
         if unicodedata.category(character)[0] in "LMN" or _inner_apostrophe(folded, place)
@@ -41,14 +38,18 @@ def words(text: str) -> str:
 
 
 def characters(text: str) -> str:
-    """`words` with a space between all characters, marks kept with their letter: for ja and zh."""
+    """`words` with a space between all characters, marks kept with their letter: for ja and zh.
+
+    No character stands beside another, so that no apostrophe is inside a word.
+    """
     clusters: list[str] = []
-    for character in words(text).replace(" ", ""):
+    for character in words(text).replace(" ", "").replace("'", ""):
         if clusters and unicodedata.category(character)[0] == "M":
             clusters[-1] += character
         else:
             clusters.append(character)
-    return " ".join(clusters)
+    # A mark that stood alone may have found a letter.
+    return unicodedata.normalize("NFC", " ".join(clusters))
 
 
 def whisper_basic(text: str) -> str:
@@ -61,6 +62,11 @@ def whisper_basic(text: str) -> str:
     folded = unicodedata.normalize("NFKC", bare)
     kept = (" " if unicodedata.category(c)[0] in "MSP" else c for c in folded)
     return " ".join("".join(kept).lower().split())
+
+
+def _one_case(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """A text in one case and a normal form, which folding alone would undo."""
+    return unicodedata.normalize(form, unicodedata.normalize(form, text).casefold())
 
 
 NORMALISERS: dict[str, Callable[[str], str]] = {
