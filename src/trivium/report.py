@@ -1,8 +1,13 @@
-"""What people read: self-contained HTML pages (nothing from elsewhere), and times in words."""
+"""What people read: self-contained HTML pages (nothing from elsewhere), plots, times in words."""
 
 import base64
+import io
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d1f24; --soft: #6a6f7a; --paper: #fbfaf8; --card: #fff;
@@ -30,6 +35,15 @@ th, td { padding: .2rem 1.2rem .2rem 0; text-align: left; }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 500; border-bottom: 1px solid var(--line); }
 """
+
+
+def png(figure: "Figure") -> bytes:
+    """The bytes of a figure, drawn without pyplot and its state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    target = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(target, format="png")
+    return target.getvalue()
 
 
 def page(title: str, note: str, body: str) -> str:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from trivium.errors import SettingsError, TriviumError
+from trivium.report import png
 from trivium.tasks.classification import Classification, ClassificationSettings, run
-from trivium.tasks.retrieval import png
 from trivium.tasks.score import Signature
 
 SIGNATURE = Signature(task="classification.emotion", corpus="f" * 64, split="test", model="m" * 40)

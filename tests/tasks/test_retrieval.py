@@ -16,12 +16,12 @@ from PIL import Image
 
 from tests.reference import slow_average_precision, slow_median_rank, slow_ranks, slow_recall
 from trivium.errors import SettingsError, TriviumError
+from trivium.report import png
 from trivium.tasks.retrieval import (
     Retrieval,
     RetrievalSettings,
     compare,
     heat_map,
-    png,
     run,
 )
 from trivium.tasks.score import Signature

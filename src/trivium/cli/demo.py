@@ -47,7 +47,7 @@ Next:{activate}
   open {out / "sheet.html"}                   what the corpus holds
   trivium corpus show {out} {PICTURE}-hi --out {folder}
   trivium library index world-speechclip {out} {folder / "library"} --of picture
-  trivium search {folder / "library"} --text "two large red stars" --sheet {page}
+  trivium search {folder / "library"} --text "two large red stars" --sheet {folder / "red.html"}
   trivium train clip.tiny --corpus {out} --out {folder / "run"}
   trivium corpus import your-table.csv {folder / "yours"}""")
 

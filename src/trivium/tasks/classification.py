@@ -70,7 +70,7 @@ class Classification(Settings):
     def write(self, folder: Path) -> None:
         """`classification.json` and `classification.png`, who was taken for whom."""
         from trivium.checkpoint import write_file
-        from trivium.tasks.retrieval import png
+        from trivium.report import png
 
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / "classification.json", self.to_json())

@@ -5,7 +5,6 @@ directions: recall at k counts a query whose first k hold *any* positive, as the
 and ties count against the model.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -18,6 +17,7 @@ from pydantic import Field, PositiveInt
 from trivium.config import Settings
 from trivium.data.corpus import Corpus
 from trivium.errors import TriviumError
+from trivium.report import png
 from trivium.tasks.metrics import (
     BLOCK_SCORES,
     BOOTSTRAP_RESAMPLES,
@@ -190,15 +190,6 @@ def heat_map(names: Sequence[str], matrix: Floats, title: str) -> "Figure":
         axes.text(column, row, f"{value:.1f}", ha="center", va="center", color=ink)
     figure.colorbar(cells, ax=axes, shrink=0.8)
     return figure
-
-
-def png(figure: "Figure") -> bytes:
-    """The bytes of a figure, drawn without pyplot and its state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    target = io.BytesIO()
-    FigureCanvasAgg(figure).print_figure(target, format="png")
-    return target.getvalue()
 
 
 @dataclass(frozen=True)

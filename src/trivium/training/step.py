@@ -126,7 +126,7 @@ def _compare(pairs: list[Pairs], place: Place) -> _Cached:
     scale = _wide(pairs[0].scale.detach())
     leaves = [tensor.requires_grad_() for tensor in (a, b, scale)]
     with torch.enable_grad():
-        loss = pairs[0].loss(leaves[0], leaves[1], ids, leaves[2])
+        loss = Pairs(leaves[0], leaves[1], ids, leaves[2], pairs[0].loss).value()
         grad_a, grad_b, grad_scale = torch.autograd.grad(loss, leaves)
     # Every device computes the same whole loss: the scale's gradient is split evenly, so that
     # the sum over micros and devices is the gradient and not a multiple of it.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trivium.report import png
 from trivium.studies.answers import (
     PAIRED,
     Findings,
@@ -21,7 +22,6 @@ from trivium.studies.english_only.sizes import EnglishOnlySettings
 from trivium.studies.english_only.tables import Configuration, Tables
 from trivium.studies.page import Plot, Section, write_report
 from trivium.studies.results import Results
-from trivium.tasks.retrieval import png
 
 SHARED = "towers and the same test set"
 

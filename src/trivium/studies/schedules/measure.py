@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from trivium import checkpoint
 from trivium.data.corpus import Corpus
+from trivium.models.grounded import GroundedSettings
 from trivium.models.loaded import Model
 from trivium.studies.results import Measured
 from trivium.studies.schedules.cells import said
@@ -58,7 +59,7 @@ class Measurement:
             _called(f"abx/{SECOND}", second.score),
         )
         lines = RunFolder(trained.parents[1]).read_metrics()
-        shared = float(cell.recipe.settings.shared_layers)  # type: ignore[attr-defined]
+        shared = float(cast("GroundedSettings", cell.recipe.settings).shared_layers)
         return Measured(
             cell=cell.name, axes=dict(cell.axes), seed=cell.seed, signature=signature,
             scores=scores, curves={SHARED: (shared,), **curves(lines, settings.recall_at)},

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from trivium.recipes.grounded import SCHEDULES
+from trivium.report import png
 from trivium.studies.answers import (
     PAIRED,
     Findings,
@@ -22,7 +23,6 @@ from trivium.studies.schedules.measure import AFTER, OWN, SECOND, SHARED
 from trivium.studies.schedules.plots import Axis, Line, Row, grid
 from trivium.studies.schedules.sizes import SchedulesSettings
 from trivium.studies.schedules.tables import SPEAKERS, Tables, after_switch, paper
-from trivium.tasks.retrieval import png
 
 PANELS = {
     "one loss, or both": ("W2V2", "VGS", "VGS+"),

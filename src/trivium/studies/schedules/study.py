@@ -1,6 +1,7 @@
 """The study `schedules`, put together from its settings, two corpora and a folder."""
 
 from pathlib import Path
+from typing import cast
 
 from trivium.data.corpus import Corpus
 from trivium.models.grounded import GroundedSettings
@@ -35,7 +36,7 @@ def facts(
     settings: SchedulesSettings, corpus: Corpus, second: Corpus, every: tuple[Cell, ...]
 ) -> tuple[str, ...]:
     """What a reader must know to believe the numbers, a sentence each."""
-    system: GroundedSettings = every[0].recipe.settings  # type: ignore[assignment]
+    system = cast("GroundedSettings", every[0].recipe.settings)
     depth = system.speech.sizes.get("num_hidden_layers", "as many as published")
     corpora = (
         f"Trained on {corpus.card.name}, fingerprint {corpus.card.fingerprint[:12]}, what is said "

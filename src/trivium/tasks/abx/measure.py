@@ -103,7 +103,7 @@ class Abx(Settings):
     def write(self, folder: Path) -> None:
         """`abx.json` and `abx.png`, the error by layer."""
         from trivium.checkpoint import write_file
-        from trivium.tasks.retrieval import png
+        from trivium.report import png
 
         folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / "abx.json", self.to_json())
