@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from trivium.cli import console
+from trivium.cli.terminal import console
 from trivium.runtime import cores, free_disk_bytes, machine, memory_bytes, version_of
 from trivium.version import VERSION
 

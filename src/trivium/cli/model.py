@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import console
+from trivium.cli.terminal import console
 
 
 def export(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from trivium.cli import console
+from trivium.cli.terminal import console
 
 if TYPE_CHECKING:
     from trivium.studies.study import Study

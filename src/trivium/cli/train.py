@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from trivium.cli import console
-from trivium.cli.live import Live
+from trivium.cli.terminal import console
+from trivium.cli.terminal.live import Live
 
 
 def recipes() -> None:

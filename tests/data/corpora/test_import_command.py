@@ -71,7 +71,7 @@ def test_the_rows_of_a_table_are_the_total_of_the_bar(files, monkeypatch):
         def advance(self):
             self.done += 1
 
-    monkeypatch.setattr("trivium.cli.console.Progress", Bar)
+    monkeypatch.setattr("trivium.cli.terminal.console.Progress", Bar)
     (files / "t.csv").write_text('text\n"two\nlines"\nthree\n')
     assert trivium(["corpus", "import", str(files / "t.csv"), str(files / "out")]) == 0
     assert totals == [3, 2]

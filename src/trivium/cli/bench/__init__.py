@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trivium.cli import console
+from trivium.cli.terminal import console
 
 if TYPE_CHECKING:
     import numpy as np

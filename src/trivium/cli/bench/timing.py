@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import optimizer
 from torch.utils import flop_counter
 
-from trivium.cli import console
+from trivium.cli.terminal import console
 from trivium.data.audio import SAMPLE_RATE_HZ
 from trivium.data.batch import Batch
 from trivium.errors import SettingsError

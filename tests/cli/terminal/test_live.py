@@ -1,6 +1,6 @@
 import pytest
 
-from trivium.cli.live import Live
+from trivium.cli.terminal.live import Live
 
 
 class Clock:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from trivium.cli import console
-from trivium.cli.console import PLAIN_LINE_SECONDS
+from trivium.cli.terminal import console
+from trivium.cli.terminal.console import PLAIN_LINE_SECONDS
 from trivium.report import duration
 
 if TYPE_CHECKING:

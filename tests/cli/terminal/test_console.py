@@ -1,6 +1,6 @@
 import pytest
 
-from trivium.cli.console import Progress, counted, progress_line, table
+from trivium.cli.terminal.console import Progress, counted, progress_line, table
 from trivium.report import duration
 
 

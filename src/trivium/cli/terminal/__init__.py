@@ -1,0 +1,1 @@
+"""What the commands write on the terminal: tables, progress, a running training."""
