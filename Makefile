@@ -49,14 +49,16 @@ check: install  ## format, lint, types, guards: what a change must pass first
 format: install ## rewrite the files as `make check` wants them
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks; $(BIN)/ruff format src tests benchmarks
 
-docs: install   ## docs/commands.md from the commands themselves
+docs: install   ## docs/commands.md and backbones.md from what they tell of
 	@$(BIN)/python -m tests.guards.commands_page > .commands.part && mv .commands.part docs/commands.md
+	@$(BIN)/python -m tests.guards.backbones_page > .backbones.part && mv .backbones.part docs/backbones.md
 
 lock: install   ## renew requirements.lock (CONTRIBUTING says when)
 	@$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet $(TORCH) pip-tools
 	@echo 'torch==$(shell $(BIN)/python -c "import importlib.metadata as m; print(m.version(\"torch\").split(\"+\")[0])")' > $(VENV)/lock/torch.txt
 	@CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --strip-extras \
-	  --unsafe-package torch --no-emit-index-url --no-emit-find-links --extra world --extra dev \
+	  --unsafe-package torch --no-emit-index-url --no-emit-find-links --extra world --extra serve --extra search \
+	  --extra corpora --extra dev \
 	  --constraint $(VENV)/lock/torch.txt --output-file requirements.lock pyproject.toml
 	@rm -rf $(VENV)/lock
 
