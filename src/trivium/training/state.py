@@ -21,6 +21,7 @@ from trivium.data.corpus import Card
 from trivium.data.source import Source
 from trivium.errors import SettingsError
 from trivium.models.system import described, load_stored, stored, tokenizer_of
+from trivium.models.towers.networks import published, towers_in
 from trivium.models.towers.text import TOKENIZER
 from trivium.training.evaluation import SCORE, Found
 from trivium.training.optimizer import optimizer_tensors, restore_optimizer
@@ -276,9 +277,24 @@ def readme(
         "\n".join(["| role | corpus | split | licence | source | fingerprint |",
                    "|---|---|---|---|---|---|", *rows]),
     ]  # fmt: skip
+    weights = _published(recipe)
+    if weights:
+        parts += ["## Weights it began with", weights]
     if evaluation is not None:
         parts += ["## Scores", *_scores(evaluation)]
     return "\n\n".join(parts) + "\n"
+
+
+def _published(recipe: Recipe) -> str:
+    """A table of the published weights in a recipe's towers; nothing where there are none."""
+    found = ((name, published(tower)) for name, tower in towers_in(recipe.settings))
+    rows = [
+        f"| {name} | {network.repository} | {network.licence}"
+        f"{', **not for commercial use**' if network.is_non_commercial else ''} |"
+        for name, network in found
+        if network is not None
+    ]
+    return "\n".join(["| tower | weights | licence |", "|---|---|---|", *rows]) if rows else ""
 
 
 def _scores(line: Mapping[str, Any]) -> list[str]:

@@ -4,7 +4,7 @@ Sizes are in the words of transformers' configurations, and what is not named is
 the base network of its family.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -71,6 +71,11 @@ class Network:
     normalise_waves: bool = True
     """Whether the published preparation brings each utterance to mean 0 and variance 1."""
     sample_rate_hz: int = 16_000  # of speech
+
+    @property
+    def is_non_commercial(self) -> bool:
+        """Whether its licence forbids commercial use of the weights and what is made of them."""
+        return self.licence is not None and "-NC" in self.licence
 
 
 _LARGE: Sizes = {
@@ -282,3 +287,28 @@ class TowerSettings(Settings):
             hint = did_you_mean(str(self.network), having)
             raise SettingsError(f"{self.network!r} is no network for {kind}; {hint}")
         return NETWORKS[self.network]
+
+
+def towers_in(value: object, name: str = "settings") -> Iterator[tuple[str, TowerSettings]]:
+    """The towers anywhere in settings, each with where it stands there."""
+    if isinstance(value, TowerSettings):
+        yield name, value
+    elif isinstance(value, Settings):
+        for field in type(value).model_fields:
+            yield from towers_in(getattr(value, field), f"{name}.{field}")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from towers_in(inner, f"{name}.{key}")
+    elif isinstance(value, tuple):
+        for place, inner in enumerate(value):
+            yield from towers_in(inner, f"{name}.{place}")
+
+
+def published(tower: TowerSettings) -> Network | None:
+    """The known network whose weights a tower begins with; None for its own or unknown ones."""
+    if tower.random_weights:
+        return None
+    if tower.source is None:
+        return NETWORKS[str(tower.network)]
+    known = {network.repository: network for network in NETWORKS.values() if network.repository}
+    return known.get(tower.source)
