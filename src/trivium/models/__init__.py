@@ -7,4 +7,5 @@ SYSTEMS: dict[str, tuple[str, str]] = {
     "grounded": ("trivium.models.grounded", "Grounded"),
     "joint": ("trivium.models.joint", "Joint"),
     "speechclip": ("trivium.models.speechclip", "SpeechClip"),
+    "tuned": ("trivium.models.tuned", "Tuned"),
 }

@@ -7,7 +7,7 @@ from typing import Any
 from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
 from trivium.models.towers import NETWORKS, TowerSettings
-from trivium.recipes import clip, grounded, joint, speechclip, towers
+from trivium.recipes import clip, grounded, joint, speechclip, towers, tuned
 from trivium.training.loop import Recipe
 
 RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
@@ -20,7 +20,11 @@ RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "joint.from_w2vbert2": joint.from_w2vbert2,
     "joint.large": joint.large,
     "joint.tiny": joint.tiny,
-    "joint.world": joint.world,
+    "joint.world": joint.world_tlm_ctc,
+    "joint.world_ctc": joint.world_ctc,
+    "joint.world_speech": joint.world_speech,
+    "joint.world_tlm": joint.world_tlm,
+    "joint.world_tlm_ctc": joint.world_tlm_ctc,
     "speechclip.base": speechclip.base,
     "speechclip.large": speechclip.large,
     "speechclip.tiny": speechclip.tiny,
@@ -33,6 +37,14 @@ RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "towers.world_clip": towers.world_clip,
     "towers.world_speech": grounded.w2v2_world,
     "towers.world_speech_cpu": towers.world_speech_cpu,
+    "tuned.intents": tuned.intents,
+    "tuned.languages": tuned.languages,
+    "tuned.probe": tuned.probe,
+    "tuned.recognition": tuned.recognition,
+    "tuned.sentences": tuned.sentences,
+    "tuned.tiny": tuned.tiny,
+    "tuned.translation": tuned.translation,
+    "tuned.translation_speech": tuned.translation_speech,
 }
 
 

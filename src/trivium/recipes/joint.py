@@ -53,28 +53,24 @@ def tiny(corpora: Sequence[Path]) -> Recipe:
     return _recipe(JointSettings.tiny(), sources, training)
 
 
-def world(corpora: Sequence[Path]) -> Recipe:
-    """Speech, sentences and pairs of a made world in all its languages, 8 M parameters; for a GPU.
+def world_speech(corpora: Sequence[Path]) -> Recipe:
+    """Speech of a made world in all its languages and nothing else, 8 M parameters; for a GPU."""
+    return _world(corpora, "speech-only")
 
-    Its schedule is the paper's `tlm+ctc`; `weights` has the other variants.
-    """
-    settings = JointSettings(
-        conformer=ConformerSettings(layers=8, width=192, feedforward=768, heads=6, groups=6,
-                                    channels=16),
-        speech_layers=3, alphabet=_alphabet(corpora, 400),
-        quantizer=QuantizerSettings(groups=1, entries=256, width=128, dropout=0.0,
-                                    temperature=(2.0, 0.1), cooling=0.9998),
-        match_width=128,
-    )  # fmt: skip
-    training = TrainingSettings(
-        phases=(Phase(steps=30_000, weights=weights("tlm+ctc")),),
-        optimizer=OptimizerSettings(lr=1e-3, weight_decay=0.01, warmup=0.1),
-        loader=LoaderSettings(micros_per_step=1),
-        precision="bf16",
-        save_every=2_000,
-    )
-    sources = _sources(corpora, seconds=400, characters=40_000, paired_seconds=200)
-    return _recipe(settings, sources, training)
+
+def world_tlm(corpora: Sequence[Path]) -> Recipe:
+    """As `joint.world_speech`, with sentences, and pairs that are read side by side."""
+    return _world(corpora, "tlm")
+
+
+def world_ctc(corpora: Sequence[Path]) -> Recipe:
+    """As `joint.world_speech`, with sentences, and pairs whose text is written down."""
+    return _world(corpora, "ctc")
+
+
+def world_tlm_ctc(corpora: Sequence[Path]) -> Recipe:
+    """As `joint.world_speech`, with sentences, and pairs used in both ways."""
+    return _world(corpora, "tlm+ctc")
 
 
 def base(corpora: Sequence[Path]) -> Recipe:
@@ -113,6 +109,27 @@ def from_w2vbert2(corpora: Sequence[Path]) -> Recipe:
     )
     speech = SourceSettings(corpora=tuple(corpora), seconds=200, min_seconds=1, max_seconds=30)
     return _recipe(settings, {"speech": speech}, training)
+
+
+def _world(corpora: Sequence[Path], variant: Variant) -> Recipe:
+    """The variants differ in their schedule alone."""
+    settings = JointSettings(
+        conformer=ConformerSettings(layers=8, width=192, feedforward=768, heads=6, groups=6,
+                                    channels=16),
+        speech_layers=3, alphabet=_alphabet(corpora, 400),
+        quantizer=QuantizerSettings(groups=1, entries=256, width=128, dropout=0.0,
+                                    temperature=(2.0, 0.1), cooling=0.9998),
+        match_width=128,
+    )  # fmt: skip
+    training = TrainingSettings(
+        phases=(Phase(steps=30_000, weights=weights(variant)),),
+        optimizer=OptimizerSettings(lr=1e-3, weight_decay=0.01, warmup=0.1),
+        loader=LoaderSettings(micros_per_step=1),
+        precision="bf16",
+        save_every=2_000,
+    )
+    sources = _sources(corpora, seconds=400, characters=40_000, paired_seconds=200)
+    return _recipe(settings, sources, training)
 
 
 def _paper(corpora: Sequence[Path], sizes: ConformerSettings, lr: float, steps: int) -> Recipe:

@@ -18,7 +18,7 @@ class Characters:
     """An alphabet: blank is 0, its characters follow, then what it does not have, and the mask."""
 
     def __init__(self, alphabet: str, normaliser_name: str) -> None:
-        self.alphabet = alphabet
+        self.alphabet, self.normaliser_name = alphabet, normaliser_name
         self.unknown = len(alphabet) + 1
         self.mask = len(alphabet) + 2
         self._normalise = normaliser(normaliser_name)
@@ -32,9 +32,23 @@ class Characters:
         known = self._numbers
         return np.array([known.get(letter, self.unknown) for letter in self._normalise(text)], int)
 
+    def read_parted(self, text: str) -> NDArray[np.int64]:
+        """As `read`, where a tab may part two sentences: an unknown stands between them."""
+        first, *others = (self.read(sentence) for sentence in text.split("\t"))
+        return np.concatenate([first, *(np.append(self.unknown, other) for other in others)])
+
     def known(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """What can be written down: the characters that the alphabet has."""
         return numbers[numbers < self.unknown]
+
+    def fault(self, numbers: NDArray[np.int64], min_known: float) -> str | None:
+        """What is wrong with a text, if anything; spaces say nothing of a script."""
+        spaces = int((numbers == self.alphabet.find(" ") + 1).sum())
+        letters = len(numbers) - spaces
+        if not letters:
+            return "empty"
+        known = len(self.known(numbers)) - spaces
+        return "foreign" if not known or known < min_known * letters else None
 
     def write(self, numbers: Iterable[int]) -> str:
         """Characters of numbers from 1."""
@@ -89,4 +103,8 @@ FAULTS: dict[str, str] = {
     "empty": "whose text is empty",
     "foreign": "whose text is mostly of characters that the alphabet does not have",
     "too_long": "whose transcript has more characters than CTC can write on its frames",
+    "unlabelled": "that have no label",
+    "other_label": "whose label is none of the classifier's",
+    "other_language": "whose translation is into none of the decoder's languages",
+    "single": "that have no second sentence in `extra`",
 }

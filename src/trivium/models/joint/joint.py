@@ -243,17 +243,35 @@ class Joint(nn.Module):
     @torch.inference_mode()
     def frames(self, speech: Ragged) -> Frames:
         """Frames of utterances with the state of every layer."""
+        return self.states_of_speech(speech)
+
+    @torch.inference_mode()
+    def text_frames(self, texts: Sequence[str]) -> Frames:
+        """Characters of texts with the state of every shared layer."""
+        return self.states_of_text(self.numbers(texts).to(self.mask_vector.device))
+
+    def states_of_speech(self, speech: Ragged) -> Frames:
+        """As `frames`, with gradients: what fine-tuning stands on."""
         heard = self.body.hear(speech)
         below = self._through(Ragged(heard.state, heard.lengths), self._below)
         above = self._shared(Ragged(below[-1], heard.lengths))
         return _frames((*below, *above[1:]), heard.lengths)
 
-    @torch.inference_mode()
-    def text_frames(self, texts: Sequence[str]) -> Frames:
-        """Characters of texts with the state of every shared layer."""
-        self._check_alphabet("read")
-        embedded = self._embed(self._numbers(texts).to(self.mask_vector.device))
+    def states_of_text(self, numbers: Ragged) -> Frames:
+        """As `text_frames`, of characters that are numbers already, with gradients."""
+        embedded = self._embed(numbers)
         return _frames(self._shared(embedded), embedded.lengths)
+
+    def numbers(self, texts: Sequence[str]) -> Ragged:
+        """Characters as numbers, cut to what the layers read; an empty text is one unknown.
+
+        A tab in a text parts two sentences.
+        """
+        self._check_alphabet("read")
+        unknown = np.array([self.characters.unknown])
+        read, most = self.characters.read_parted, self.settings.max_characters
+        rows = [read(text)[:most] for text in texts]
+        return Ragged.from_rows([row if len(row) else unknown for row in rows])
 
     def embed_speech(self, speech: Ragged, _: Sequence[str | None] = ()) -> Tensor:
         """Unit vectors of utterances, of whatever language: the mean of the top layer."""
@@ -320,12 +338,6 @@ class Joint(nn.Module):
         scores = self.predict_characters(gather_frames(top, places))
         targets = characters.data.gather(1, hidden.data)
         return prediction_loss(scores, Ragged(targets, hidden.lengths))
-
-    def _numbers(self, texts: Sequence[str]) -> Ragged:
-        """Characters as numbers, cut to what the layers read; an empty text is one unknown."""
-        unknown = np.array([self.characters.unknown])
-        rows = [self.characters.read(text)[: self.settings.max_characters] for text in texts]
-        return Ragged.from_rows([row if len(row) else unknown for row in rows])
 
 
 def sinusoids(length: int, width: int, device: torch.device) -> Tensor:

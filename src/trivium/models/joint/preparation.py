@@ -6,6 +6,7 @@ other objectives. Both are counted, and named by `LeftOut`. Of a micro may be no
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,21 +82,12 @@ class Preparation:
                 f"{batch.ids[0]!r} cannot be read; name the characters"
             )
         rows = [self.characters.read(text or "") for text in batch.texts]
-        faults = [self._fault(row) for row in rows]
+        faults = [self.characters.fault(row, self.settings.min_known) for row in rows]
         for name, fault in zip(batch.ids, faults, strict=True):
             if fault is not None:
                 self.left_out.add(fault, name)
         kept = [place for place, fault in enumerate(faults) if fault is None]
-        return _only(batch, kept), [rows[place] for place in kept]
-
-    def _fault(self, numbers: Numbers) -> str | None:
-        """What is wrong with a text, if anything; spaces say nothing of a script."""
-        spaces = int((numbers == self.settings.alphabet.find(" ") + 1).sum())
-        letters = len(numbers) - spaces
-        if not letters:
-            return "empty"
-        known = len(self.characters.known(numbers)) - spaces
-        return "foreign" if not known or known < self.settings.min_known * letters else None
+        return only(batch, kept), [rows[place] for place in kept]
 
     def _with_characters(
         self, batch: Batch, rows: Sequence[Numbers], spans: SpanSettings, purpose: str
@@ -117,15 +109,20 @@ def _count(batch: Batch, name: str) -> int:
     return int(hidden.lengths.sum()) if isinstance(hidden, Ragged) else len(hidden)
 
 
-def _only(batch: Batch, kept: Sequence[int]) -> Batch:
-    """Some rows of a batch, with their sounds and texts."""
+def only(batch: Batch, kept: Sequence[int]) -> Batch:
+    """Some rows of a batch with all that is told of them; nothing must be prepared yet."""
     if len(kept) == len(batch):
         return batch
     sounds = None if batch.speech is None else Ragged(
         batch.speech.data[list(kept)], batch.speech.lengths[list(kept)]
     )  # fmt: skip
+
+    def of(column: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return None if column is None else tuple(column[place] for place in kept)
+
     return replace(
         batch, ids=tuple(batch.ids[place] for place in kept), rows=batch.rows[list(kept)],
-        speech=sounds, texts=tuple((batch.texts or ())[place] for place in kept),
-        languages=None, columns={},
+        speech=sounds, texts=of(batch.texts), languages=of(batch.languages),
+        columns={name: tuple(column[place] for place in kept)
+                 for name, column in batch.columns.items()},
     )  # fmt: skip
