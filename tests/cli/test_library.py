@@ -11,8 +11,10 @@ import pytest
 from tests.conftest import png, tone
 from tests.end_to_end.test_readme import shown_in
 from tests.library.test_sources import fill
+from tests.library.toys import Toy
 from trivium.__main__ import main
 from trivium.data.audio import encode_wav
+from trivium.library import nearest
 from trivium.library.library import Library
 
 PAGE = Path(__file__).parents[2] / "docs" / "search.md"
@@ -98,6 +100,28 @@ def test_vectors_alone(command, mixed):
     assert "v.npy: 2 vectors of 256; v.jsonl" in output
     assert "bad.png: the bytes are none" in output
     assert np.load("v.npy").shape == (2, 256)
+
+
+def test_a_large_library_is_tuned_and_says_what_it_lacks(command, tmp_path, monkeypatch):
+    texts = fill(tmp_path / "texts", {f"{n:03}.txt": f"text {n}" for n in range(300)})
+    Library.create("l", "toy", Toy()).index(texts)
+    assert command("library", "tune", "l")[1] == (
+        "l: 300 items are all compared; there is nothing to tune\n"
+    )
+    monkeypatch.setattr(nearest, "INDEX_FROM", 200)
+    monkeypatch.setattr(nearest, "best_device", lambda: "cpu")
+    _, _, errors = command("library", "near", "l", "texts/001.txt")
+    assert "all 300 items of l are compared until `trivium library tune l` makes an index" in errors
+    code, output, errors = command("library", "tune", "l", "--recall", "0.9")
+    assert (code, errors) == (0, "")
+    assert re.search(r"l: 300 items in \d+ lists", output)
+    assert re.search(r"recall 0.9: \d+ lists, \d+ with a filter; searches use this\n", output)
+    assert re.search(r"recall 0.95: \d+ lists, \d+ with a filter\n", output)
+    code, output, errors = command("library", "tune", "l", "--json")
+    assert json.loads(output)["recall"] == 0.95
+    assert command("library", "near", "l", "texts/001.txt")[2] == ""
+    code, _, errors = command("library", "tune", "l", "--recall", "2")
+    assert (code, errors) == (2, "trivium: a recall of 2.0; give one above 0 and up to 1\n")
 
 
 def test_a_source_that_was_not_indexed_to_its_end_is_told(command, mixed):

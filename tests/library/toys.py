@@ -1,12 +1,13 @@
 """A model that knows things by their bytes, and one indexing of it that a test can kill."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
 
 from trivium.errors import TriviumError
-from trivium.library import embedding, indexing
+from trivium.library import embedding, indexing, nearest
 from trivium.library.library import Library
 
 WIDTH = 8
@@ -41,6 +42,14 @@ def vector(thing):
 def ids(hits):
     """The ids of what was found."""
     return [hit.id for hit in hits]
+
+
+def index_again_and_again(folder: str) -> None:
+    """What a test kills: the index of a library is removed, made and removed again."""
+    nearest.INDEX_FROM, nearest.TRAINED, nearest.best_device = 200, 8, lambda: "cpu"
+    while True:
+        shutil.rmtree(Path(folder) / nearest.FOLDER, ignore_errors=True)
+        Library.open(folder, Toy()).tune()
 
 
 def index_in_many_commits(source: str, folder: str) -> None:

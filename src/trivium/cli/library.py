@@ -107,6 +107,39 @@ def near(
     _tell(library.near(id_, count, of, where), as_json)
 
 
+@app.command()
+def tune(
+    folder: Folder,
+    recall: Annotated[
+        float, typer.Option(help="Of the ten best, the share that searches shall find.")
+    ] = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Measure what an index finds of what comparing with all finds, and choose how it is searched.
+
+    The index is made first if there is none, or if the items have moved on.
+    """
+    from trivium.library.library import Library
+
+    library = Library.open(folder)
+    card = library.tune(recall)
+    if as_json:
+        console.say(card.to_json().rstrip() if card else "null")
+        return
+    if card is None:
+        console.say(f"{folder}: {len(library):,} items are all compared; there is nothing to tune")
+        return
+    chosen = {reached: [card.probes(reached, filtered) for filtered in (False, True)]
+              for reached in sorted({0.95, 0.99, recall})}  # fmt: skip
+    lines = [(one.probes, f"{one.recall:.3f}", f"{one.filtered:.3f}", f"{1e3 * one.seconds:.2f}")
+             for one in card.tried]  # fmt: skip
+    headers = ("lists", "recall@10", "with a filter", "a query, ms")
+    console.table(headers, lines, title=f"{folder}: {len(library):,} items in {card.lists:,} lists")
+    for reached, (plain, filtered) in chosen.items():
+        used = "; searches use this" if reached == recall else ""
+        console.say(f"recall {reached:g}: {plain:,} lists, {filtered:,} with a filter{used}")
+
+
 def search(
     folder: Folder,
     *,
@@ -171,6 +204,8 @@ def _open(folder: Path, model: str | None) -> "Library":
     for name, source in library.card.sources.items():
         if not source.complete:
             console.warn(f"{name} was not indexed to its end; repeat the command that indexed it")
+    if library.remark:
+        console.warn(library.remark)
     return library
 
 

@@ -27,17 +27,25 @@ ROUNDING = {torch.float32: 2.0**-24, torch.bfloat16: 2.0**-8}
 class Exact:
     """Vectors of about unit length, ready to be searched; those of lower places win ties."""
 
-    def __init__(self, vectors: Halves, device: str | None = None) -> None:
+    def __init__(
+        self, vectors: Halves, device: str | None = None, kind: torch.dtype | None = None
+    ) -> None:
         self.vectors = vectors  # (N, D)
-        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._kind = _quickest(self._device)
+        self._device = device or best_device()
+        self._kind = kind or _quickest(self._device)
         self._rounded = torch.from_numpy(vectors).to(self._device, self._kind)
         self._longest, self._moved = 0.0, 0.0  # of the rounded vectors, and what rounding changed
         for start in range(0, len(vectors), BLOCK_ROWS):
             block = self._rounded[start : start + BLOCK_ROWS].float()
-            true = torch.from_numpy(vectors[start : start + BLOCK_ROWS]).to(block)
             self._longest = max(self._longest, float(block.norm(dim=1).max()))
-            self._moved = max(self._moved, float((block - true).norm(dim=1).max()))
+            if self._kind != torch.float32:
+                true = torch.from_numpy(vectors[start : start + BLOCK_ROWS]).to(block)
+                self._moved = max(self._moved, float((block - true).norm(dim=1).max()))
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that is held: the vectors, and what they were rounded to."""
+        return self.vectors.nbytes + self._rounded.nbytes
 
     def search(
         self,
@@ -58,7 +66,7 @@ class Exact:
         for start in range(0, len(queries), rows):
             block = queries[start : start + rows]
             for query, near in zip(block, self._near(block, count, forbidden), strict=True):
-                found.append(self._best(query, near, count))
+                found.append(best_of(self.vectors, query, near, count))
         return found
 
     def _near(self, queries: Floats, count: int, forbidden: Tensor | None) -> Iterator[Places]:
@@ -83,13 +91,20 @@ class Exact:
         error: Tensor = moved + sums * length * self._longest + ROUNDING[self._kind] * last.abs()
         return error
 
-    def _best(self, query: Floats, near: Places, count: int) -> tuple[Places, Floats]:
-        wide = query.astype(np.float64)
-        blocks = (near[start : start + BLOCK_ROWS] for start in range(0, len(near), BLOCK_ROWS))
-        exact = [(self.vectors[block] * wide).sum(axis=1) for block in blocks]
-        scores = np.concatenate(exact).astype(np.float32)
-        order = np.argsort(-scores, kind="stable")[:count]
-        return near[order], scores[order]
+
+def best_of(vectors: Halves, query: Floats, near: Places, count: int) -> tuple[Places, Floats]:
+    """The best of some places, ascending, by products in float64."""
+    wide = query.astype(np.float64)
+    blocks = (near[start : start + BLOCK_ROWS] for start in range(0, len(near), BLOCK_ROWS))
+    exact = [(vectors[block] * wide).sum(axis=1) for block in blocks]
+    scores = np.concatenate(exact).astype(np.float32)
+    order = np.argsort(-scores, kind="stable")[:count]
+    return near[order], scores[order]
+
+
+def best_device() -> str:
+    """A GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @lru_cache

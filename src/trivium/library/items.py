@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +12,8 @@ import pyarrow.compute as pc
 from trivium.data import store
 from trivium.data.store import Row, Rows, Table
 from trivium.errors import CorpusError, TriviumError
-from trivium.library.exact import Exact, Halves
+from trivium.library.exact import Halves
+from trivium.library.nearest import Allowed, Nearest
 
 TABLE = "items.lance"
 SECRET = ("stamp", "vector")  # no news to whoever finds an item
@@ -39,33 +39,37 @@ class Items:
     kinds: pa.Array
     rows: Rows  # of the table
     vectors: Halves
+    nearest: Nearest  # the search
+    model: str  # the checksum of the one that made the vectors
 
     @classmethod
-    def read(cls, table: Table) -> Self:
-        """Ids, kinds and vectors of a table."""
+    def read(cls, table: Table, model: str) -> Self:
+        """Ids, kinds and vectors of a table that a model made."""
         found = table.columns(["id", "kind", "vector"])
         order = pc.sort_indices(found.column("id")).to_numpy()
         column = found.column("vector").combine_chunks()
         width = column.type.list_size
         vectors = column.values.to_numpy(zero_copy_only=False).reshape(-1, width)
         own = found.select(["id", "kind"]).take(order)
+        ordered = np.ascontiguousarray(vectors[order])
         return cls(
             table,
             own.column("id").combine_chunks(),
             own.column("kind").combine_chunks(),
             found.column("row").to_numpy()[order],
-            np.ascontiguousarray(vectors[order]),
+            ordered,
+            Nearest.open(table.path.parent, ordered, model),
+            model,
         )
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    @cached_property
-    def exact(self) -> Exact:
-        """A search that compares with every vector."""
-        return Exact(self.vectors)
+    def of_kinds(self) -> dict[str, Allowed]:
+        """Which items are of each kind there is."""
+        return {kind: self.matching(kind, None) for kind in pc.unique(self.kinds).to_pylist()}
 
-    def matching(self, of: str | None, where: str | None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def matching(self, of: str | None, where: str | None) -> Allowed:
         """Which items are of a kind and match a filter, by their places."""
         matches = np.ones(len(self), bool)
         if of is not None:

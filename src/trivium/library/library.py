@@ -1,9 +1,10 @@
 """A searchable collection: speech, texts and pictures with what is known of them."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from typing import Any, Self, get_args
 
 import numpy as np
@@ -11,10 +12,12 @@ import numpy as np
 from trivium import checkpoint
 from trivium.data import store
 from trivium.data.store import Table
-from trivium.errors import MediaError, SettingsError, TriviumError, did_you_mean
+from trivium.errors import CorpusError, MediaError, SettingsError, TriviumError, did_you_mean
+from trivium.library import nearest, tune
 from trivium.library.embedding import Embedder, Vectors, unit
 from trivium.library.indexing import CARD, Card, Indexed, Indexing
 from trivium.library.items import TABLE, Items
+from trivium.library.nearest import IndexCard
 from trivium.library.sources import Source, open_source
 from trivium.models.loaded import Model, Picture, Sound
 from trivium.models.towers.networks import Kind
@@ -51,6 +54,9 @@ class Library:
         self.path = path
         self._given = model
         self._sources: dict[str, Source] = {}
+        self._opening = RLock()  # what is opened at first use is opened once
+        self._model: Embedder | None = None
+        self._items: Items | None = None
 
     @classmethod
     def open(cls, path: Path | str, model: Embedder | Path | str | None = None) -> Self:
@@ -78,9 +84,15 @@ class Library:
         """Which model made the vectors, and of what."""
         return Card.load(self.path / CARD)
 
-    @cached_property
+    @property
     def model(self) -> Embedder:
         """The model whose vectors these are, loaded when first asked for."""
+        with self._opening:
+            if self._model is None:
+                self._model = self._load_model()
+            return self._model
+
+    def _load_model(self) -> Embedder:
         card = self.card
         given = card.model if self._given is None else self._given
         model = Model.load(given) if isinstance(given, (str, Path)) else given
@@ -91,11 +103,20 @@ class Library:
             )
         return model
 
-    @cached_property
+    @property
     def items(self) -> Items | None:
         """What is searched; None while there is nothing."""
-        table = Table(self.path / TABLE, store.Reader(self.path))
-        return Items.read(table) if table.count() else None
+        with self._opening:
+            if self._items is None:
+                table = Table(self.path / TABLE, store.Reader(self.path))
+                if table.count():
+                    self._items = Items.read(table, self.card.checksum)
+            return self._items
+
+    @property
+    def remark(self) -> str:
+        """Why searches are slower than they could be, in a sentence; "" if they are not."""
+        return self.items.nearest.remark if self.items else ""
 
     def __len__(self) -> int:
         return len(self.items or ())
@@ -120,11 +141,43 @@ class Library:
             raise SettingsError(f"{called!r} is no name for a source; give one without a slash")
         for kind in of:
             check_kind(kind)
-        self.__dict__.pop("items", None)  # whoever reads keeps the files from being joined
+        self._items = None  # whoever reads keeps the files from being joined
         try:
-            return Indexing(self.path, self.model, opened, called, advance).run(of, drop)
+            done = Indexing(self.path, self.model, opened, called, advance).run(of, drop)
         finally:
-            self.__dict__.pop("items", None)
+            self._items = None
+        self._renew_index()
+        return done
+
+    def _renew_index(self) -> None:
+        """Make the index again if much of it is new or gone; it is used once that is done."""
+        if not nearest.wanted(Table(self.path / TABLE).count()) or not nearest.has_faiss():
+            return
+        try:
+            held = store.lock(self.path)
+        except CorpusError:
+            return  # whoever is writing comes here too
+        with closing(held):
+            if self.items and self.items.nearest.stale:
+                tune.make(self.path, self.items)
+            self._items = None
+
+    def tune(self, recall: float = tune.RECALL) -> IndexCard | None:
+        """Choose how many lists of the index a search looks at, for a recall among the ten best.
+
+        None if there is no index, as all items are compared: they are few, or there is a GPU.
+        """
+        if not 0 < recall <= 1:
+            raise SettingsError(f"a recall of {recall}; give one above 0 and up to 1")
+        items = self.items
+        if items is None or not nearest.wanted(len(items)):
+            return None
+        if not nearest.has_faiss():
+            raise TriviumError(items.nearest.remark)
+        with closing(store.lock(self.path)):
+            card = tune.make(self.path, items, recall)
+        self._items = None
+        return card
 
     def search(
         self,
@@ -180,7 +233,7 @@ class Library:
         if vectors.ndim != 2 or vectors.shape[1] != width:
             raise TriviumError(f"queries have the shape {vectors.shape}; expected (Q, {width})")
         allowed = None if of is None and where is None else items.matching(of, where)
-        found = items.exact.search(unit(vectors, "the query"), k, allowed)
+        found = items.nearest.search(unit(vectors, "the query"), k, allowed)
         told = iter(items.told([place for places, _ in found for place in places.tolist()]))
         return [[Hit(score, next(told)) for score in scores.tolist()] for _, scores in found]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from trivium.cli.bench import search
 from trivium.cli.terminal import console
 
 if TYPE_CHECKING:
@@ -55,6 +56,9 @@ class Measured:
 @app.callback()
 def bench() -> None:
     """Measure how fast the parts are on this machine."""
+
+
+app.command()(search.search)
 
 
 @app.command()
