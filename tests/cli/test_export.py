@@ -1,4 +1,4 @@
-"""`trivium export`."""
+"""`trivium export` and `trivium recipes --towers`."""
 
 import numpy as np
 import pytest
@@ -58,3 +58,12 @@ def test_weights_too_large_for_half_precision_are_refused(run, tmp_path, monkeyp
     assert command(monkeypatch, "export", tmp_path / "large", tmp_path / "out", "--half") == 2
     assert "export it without --half" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_towers_are_told_with_what_their_licences_forbid(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert command(monkeypatch, "recipes", "--towers") == 0
+    told = capsys.readouterr().out
+    assert "hubert-large-ls960-ft" in told
+    assert "speechclip.large" in told
+    assert "CC-BY-NC-4.0: not" in told

@@ -1,6 +1,7 @@
 """Classification: equal to slow twins and scikit-learn, beside chance and the commonest class."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.conftest import utterance
+from trivium.data.corpus import Corpus, CorpusWriter
 from trivium.errors import SettingsError, TriviumError
 from trivium.report import png
-from trivium.tasks.classification import Classification, ClassificationSettings, run
+from trivium.tasks import rows as rows_module
+from trivium.tasks.classification import Classification, ClassificationSettings, measure, run
 from trivium.tasks.score import Signature
 
 SIGNATURE = Signature(task="classification.emotion", corpus="f" * 64, split="test", model="m" * 40)
@@ -177,6 +181,12 @@ def test_equal_answers_are_perfect() -> None:
     assert found.score.primary_value == 100
 
 
+def test_resamples_without_a_rare_class_are_no_errors_in_it() -> None:
+    labels = ["often"] * 30 + ["rarely"]
+    score = run(labels, labels, ClassificationSettings(), SIGNATURE).score
+    assert set(score.intervals.values()) == {(100.0, 100.0)}
+
+
 def test_the_table_puts_chance_and_majority_beside_each_number() -> None:
     headers, lines = run(*emotions(), QUICK, SIGNATURE).table()
     assert headers == ["value", "score", "95 %", "chance", "majority"]
@@ -238,3 +248,118 @@ def test_answers_that_cannot_be_scored_are_refused(
 def test_settings_that_mean_nothing_are_refused(wrong: str) -> None:
     with pytest.raises(SettingsError):
         QUICK.override([wrong])
+
+
+class Teller:
+    """Calls a row what its text begins with, and remembers what it was given."""
+
+    name, checksum, label_column = "teller", "t" * 40, "label"
+    labels = ("ask", "beg", "tell", "sing")
+
+    def __init__(self, *reads: str) -> None:
+        self.reads = reads
+        self.given: list[tuple[list[np.ndarray] | None, list[str] | None]] = []
+
+    def classify(
+        self, sounds: list[np.ndarray] | None, texts: list[str] | None
+    ) -> tuple[tuple[str, ...], np.ndarray]:
+        self.given.append((sounds, texts))
+        if texts is None:
+            return self.labels, np.eye(4)[[len(sound) % 4 for sound in sounds]]
+        return self.labels, np.array(
+            [[float(text.startswith(label)) for label in self.labels] for text in texts]
+        )
+
+
+@pytest.fixture
+def labelled(by_hand: Corpus) -> Corpus:
+    """Twelve labelled utterances after twenty without, and four labelled pairs of sentences."""
+    with CorpusWriter(by_hand.path, by_hand.card) as writer:
+        for number in range(30, 42):
+            label = ("ask", "tell", "shout")[number % 3]
+            row = {"label": label, "text": f"{'ask' if number < 33 else label} me"}
+            row["language"] = "hi" if number > 38 else "en"
+            writer.add("utterances", utterance(number, **row))
+        for number in range(4):
+            row = {"id": f"x{number}", "split": "train", "text": f"{('ask', 'tell')[number % 2]} a",
+                   "label": ("ask", "tell")[number % 2], "language": "en",
+                   "extra": json.dumps({"second": f"{number} b"})}  # fmt: skip
+            writer.add("sentences", row)
+    return Corpus.open(by_hand.path)
+
+
+def test_a_corpus_is_asked_in_blocks_that_change_nothing(
+    labelled: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[int] = []
+    whole = measure(Teller("speech", "text"), labelled, "train", QUICK, advance=done.append)
+    assert sum(done) == 8
+    assert whole.score.values["accuracy"] == 87.5
+    assert whole.score.chance["accuracy"] == 25  # of four labels, though two are there
+    assert whole.score.task == whole.score.signature.task == "classification.label"
+    assert whole.score.signature.corpus == labelled.card.fingerprint
+    assert whole.score.signature.gallery == "8 rows of 2 classes, 4 answers"
+    assert whole.remarks[0] == (
+        "4 of 12 rows have a label that teller does not know and are left out: 'shout'"
+    )
+    monkeypatch.setattr(rows_module, "BLOCK_ROWS", 3)
+    assert measure(Teller("speech", "text"), labelled, "train", QUICK) == whole
+
+
+@pytest.mark.parametrize(
+    ("reads", "kinds"), [(("speech",), (True, False)), (("text",), (False, True)),
+                         (("speech", "text"), (True, True))],
+)  # fmt: skip
+def test_a_model_is_given_what_it_reads(
+    labelled: Corpus, reads: tuple[str, ...], kinds: tuple[bool, bool]
+) -> None:
+    teller = Teller(*reads)
+    measure(teller, labelled, "train", QUICK)
+    assert all(tuple(part is not None for part in given) == kinds for given in teller.given)
+
+
+def test_sentences_come_in_pairs(labelled: Corpus) -> None:
+    teller = Teller("text")
+    found = measure(teller, labelled, "train", QUICK.override(["table=sentences"]))
+    assert teller.given == [(None, ["ask a\t0 b", "tell a\t1 b", "ask a\t2 b", "tell a\t3 b"])]
+    assert found.score.primary_value == 100
+
+
+def test_sentences_are_taken_where_no_utterance_is_labelled(labelled: Corpus) -> None:
+    unlabelled = QUICK.override(["where=id like 'x%'"])
+    found = measure(Teller("text"), labelled, "train", unlabelled)
+    assert found.score.signature.gallery.startswith("4 rows")
+    with pytest.raises(TriviumError, match="none of 0 utterances"):
+        measure(Teller("speech"), labelled, "train", unlabelled)
+
+
+def test_a_filter_is_signed(labelled: Corpus) -> None:
+    first = measure(Teller("speech"), labelled, "train", QUICK.override(["where=id < 'u0036'"]))
+    assert first.score.signature.split == "train where id < 'u0036'"
+    assert first.score.signature.gallery == "4 rows of 2 classes, 4 answers"
+
+
+def test_only_the_languages_that_are_asked_for_are_labelled(labelled: Corpus) -> None:
+    found = measure(Teller("text"), labelled, "train", QUICK, languages=["hi"])
+    assert found.score.signature.gallery.startswith("2 rows of 2 classes")
+
+
+def test_rows_that_no_label_of_the_model_fits_are_refused(labelled: Corpus) -> None:
+    class Other(Teller):
+        labels = ("angry", "happy")
+
+    told = (
+        r"teller knows the labels 'angry', 'happy', and the 12 rows of the split 'train' of "
+        r".* have 'ask', 'shout', 'tell' as label"
+    )
+    with pytest.raises(TriviumError, match=told):
+        measure(Other("speech"), labelled, "train", QUICK)
+
+
+def test_a_model_that_gives_no_numbers_is_named(labelled: Corpus) -> None:
+    class Broken(Teller):
+        def classify(self, sounds: object, _: object) -> object:
+            return self.labels, np.full((len(sounds), 4), np.nan)
+
+    with pytest.raises(TriviumError, match=r"gave NaN or infinity for 8 of 8 rows, .* 'u0030'"):
+        measure(Broken("speech"), labelled, "train", QUICK)

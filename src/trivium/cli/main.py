@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import bench, corpus, demo, doctor, library, model, study, train
+from trivium.cli import bench, corpus, demo, doctor, evaluate, library, study, train
 from trivium.errors import TriviumError
 from trivium.version import VERSION
 
@@ -39,9 +39,9 @@ app.command()(demo.demo)
 app.command()(corpus.world)
 app.add_typer(corpus.app, name="corpus")
 app.command()(train.train)
-app.command()(train.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(train.recipes)
-app.command()(model.export)
+app.command()(train.export)
 app.add_typer(library.app, name="library")
 app.command()(library.search)
 app.command()(library.embed)

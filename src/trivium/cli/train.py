@@ -1,4 +1,4 @@
-"""`trivium train`, `trivium evaluate`, `trivium recipes`."""
+"""`trivium train`, `trivium recipes`, `trivium export`."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +10,21 @@ from trivium.cli.terminal import console
 from trivium.cli.terminal.live import Live
 
 
-def recipes() -> None:
+def recipes(
+    towers: Annotated[
+        bool, typer.Option("--towers", help="The published networks that they can begin with.")
+    ] = False,
+) -> None:
     """List the recipes: whole runs by name."""
     from trivium.recipes import RECIPES
 
+    if towers:
+        from trivium.recipes.backbones import table
+
+        # Where the weights are stands in the docs: names are known by themselves.
+        headers, *rows = ([line[0], *line[2:]] for line in (table()[0], *table()[1]))
+        console.table(headers, rows)
+        return
     rows = [(name, (make.__doc__ or "").strip().splitlines()[0]) for name, make in RECIPES.items()]
     console.table(("recipe", "what it trains"), rows)
 
@@ -47,12 +58,15 @@ def train(
     """
     from trivium.recipes import recipe as named
     from trivium.recipes import without_weights
+    from trivium.recipes.backbones import restrictions
     from trivium.tasks.during import fit
     from trivium.training.place import place_of_process
 
     chosen = named(recipe, corpus or []).override(settings or [])
     if random_weights:
         chosen = without_weights(chosen)
+    for sentence in restrictions(chosen):
+        console.warn(sentence)
     steps = sum(phase.steps for phase in chosen.training.phases)
     with (
         place_of_process() as place,
@@ -72,101 +86,20 @@ def _ignore(_: Mapping[str, Any]) -> None:
     """The first device tells for all."""
 
 
-def evaluate(
+def export(
     model: Annotated[str, typer.Argument(help="A run, a checkpoint folder, or a model's name.")],
-    corpus: Annotated[Path, typer.Argument(help="The corpus folder.")],
-    *,
-    task: Annotated[
-        str, typer.Option(help="What to measure: retrieval, abx or recognition.")
-    ] = "retrieval",
-    split: Annotated[str, typer.Option(help="The split to measure on.")] = "test",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Where JSON and plot go; absent, the run, or for a name `scores/NAME`."),
-    ] = None,
-    languages: Annotated[
-        str, typer.Option(help="Languages of the speech to hear, as en,hi; absent, all.")
-    ] = "",
-    layers: Annotated[
-        str, typer.Option(help="abx: the layers, as 2,5, or all; 0 is what enters the first.")
-    ] = "",
-    items: Annotated[
-        Path | None,
-        typer.Option(help="abx: an item file; absent, the phone times of the corpus are taken."),
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="abx, recognition: another value, as unit=phone."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the JSON.")] = False,
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    half: Annotated[
+        bool, typer.Option("--half", help="Half precision: half the size, read back as float32.")
+    ] = False,
 ) -> None:
-    """Measure a model: retrieval of speech, text and pictures, ABX of its layers, recognition."""
-    from trivium.data.corpus import Corpus
-    from trivium.errors import TriviumError, did_you_mean
+    """Write a whole model, published towers with it: a folder that needs nothing else."""
+    from trivium.errors import SettingsError
     from trivium.models.loaded import Model
 
-    tasks = ("retrieval", "abx", "recognition")
-    if task not in tasks:
-        raise TriviumError(f"--task: no task is called {task!r}; {did_you_mean(task, tasks)}")
-    only = {"--layers": (layers, ["abx"]), "--items": (items, ["abx"]),
-            "--set": (settings, ["abx", "recognition"])}  # fmt: skip
-    for option, (given, of) in only.items():
-        if given and task not in of:
-            add = " or ".join(f"--task {one}" for one in of)
-            raise TriviumError(f"{option} {given} means nothing to {task}; add {add}")
-    heard, chosen, changes = _listed(languages), _numbers(layers), settings or []
-    loaded, opened = Model.load(model), Corpus.open(corpus)
-    remarks: tuple[str, ...] = ()
-    found: Any
-    with console.Progress("embed" if task == "retrieval" else "hear", "items") as progress:
-        advance = progress.advance
-        if task == "abx":
-            from trivium.tasks.abx import measure as abx
-
-            asked = abx.AbxSettings(languages=tuple(heard), items=items).override(changes)
-            found = abx.measure(loaded, opened, split, asked, layers=chosen, advance=advance)
-            score, title = found.score, "error in percent; chance is 50"
-            if found.skipped:
-                left_out = console.counted({"items": found.skipped})
-                remarks = (f"left out {left_out}; {found.items:,} are measured",)
-        elif task == "recognition":
-            from trivium.tasks.words import recognition
-
-            wanted = recognition.RecognitionSettings().override(changes)
-            found = recognition.measure(
-                loaded, opened, split, wanted, languages=heard, advance=advance
-            )
-            score, title, remarks = found.score, "errors in percent", found.remarks
-        else:
-            from trivium.tasks.retrieval import measure
-
-            found = measure(loaded, opened, split, speech_languages=heard, advance=advance)
-            score, title = found.overall, "percent; what chance gives in brackets"
-    folder = out or (Path(model) if Path(model).exists() else Path("scores") / model)
-    found.write(folder)
-    if as_json:
-        console.say(found.to_json().rstrip())
-        return
-    headers, rows = found.table()
-    console.table(headers, rows, title=title)
-    for remark in remarks:
-        console.warn(remark)
-    console.say(str(score.signature))
-    beside = "jsonl" if task == "recognition" else "png"
-    console.say(f"wrote {folder / task}.json and {task}.{beside}")
-
-
-def _listed(text: str) -> list[str]:
-    """What stands between commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _numbers(layers: str) -> list[int]:
-    """Layers by number; none for all."""
-    from trivium.errors import TriviumError
-
-    words = [] if layers == "all" else _listed(layers)
-    wrong = [word for word in words if not word.isdecimal()]
-    if wrong:
-        raise TriviumError(f"--layers: {wrong[0]!r} is no layer; expected 2,5, or all")
-    return sorted({int(word) for word in words})
+    if out.exists():
+        raise SettingsError(f"{out} is there already; name a new folder")
+    loaded = Model.load(model)
+    loaded.export(out, half)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    console.say(f"{out}: {loaded.name}, {size / 1e6:.1f} MB")

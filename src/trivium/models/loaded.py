@@ -1,6 +1,6 @@
 """A trained system, read back and ready to embed whatever it is given."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,7 @@ from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, resample
 from trivium.data.batch import Ragged
 from trivium.data.image import Pixels, decode_image
 from trivium.errors import SettingsError, TriviumError, did_you_mean
+from trivium.models.passes import Made, by_characters, by_length, ordered, parts
 from trivium.models.system import described, load_stored, system_class, tokenizer_of
 from trivium.models.towers import Frames
 from trivium.models.towers.networks import Kind
@@ -28,8 +29,15 @@ Sound = Path | str | bytes | Samples | tuple[Samples, int]
 Picture = Path | str | bytes | Pixels
 # Models that come with the package.
 SHIPPED = ("world-speechclip",)
-# What one forward pass is given: seconds of sound with padding, or items.
-SECONDS, ITEMS = 120.0, 64
+# What a system may be able to do, by the method that does it, as errors say it.
+WISHES = {
+    "transcribe": "write down what it hears",
+    "translate_speech": "translate speech",
+    "translate_text": "translate texts",
+    "classify": "tell labels",
+    "score": "give scores",
+    "embed_voice": "tell voices apart",
+}
 
 
 class ModelSettings(Settings):
@@ -119,34 +127,99 @@ class Model:
     def embed_speech(self, sounds: Sequence[Samples], language: str) -> Vectors:
         """Vectors of 16 kHz sounds in one language; batched by length, order kept."""
         embed = self._function("speech")
-        made: dict[int, Vectors] = {}
-        for places in _by_length(sounds):
-            waves = Ragged.from_rows([sounds[place] for place in places])
-            vectors = _numpy(embed(waves.to(self.device), [language or None] * len(places)))
-            made.update(zip(places, vectors, strict=True))
-        return np.stack([made[place] for place in range(len(sounds))])
+        return np.stack(self._of_speech(
+            sounds, lambda places, waves: _numpy(embed(waves, [language or None] * len(places)))
+        ))  # fmt: skip
 
     def embed_text(self, texts: Sequence[str], language: str) -> Vectors:  # noqa: ARG002
         """Vectors of texts; today's systems read every language alike."""
         embed = self._function("text")
-        return np.concatenate([_numpy(embed(part)) for part in _parts(list(texts))])
+        return np.concatenate([_numpy(embed(part)) for part in parts(list(texts))])
 
     def embed_picture(self, pictures: Sequence[Pixels]) -> Vectors:
         """Vectors of RGB pictures of any sizes."""
         embed = self._function("picture")
         tensors = [torch.from_numpy(np.array(picture)) for picture in pictures]
-        return np.concatenate([_numpy(embed(part)) for part in _parts(tensors)])
+        return np.concatenate([_numpy(embed(part)) for part in parts(tensors)])
 
-    def transcribe_speech(self, sounds: Sequence[Samples], _: str = "") -> list[str]:
-        """What is said in 16 kHz sounds, of whatever language; batched by length, order kept."""
-        if not hasattr(self.system, "transcribe"):
-            raise TriviumError(f"the system {self.name!r} does not write down what it hears")
-        write: Any = self.system.transcribe
-        made: dict[int, str] = {}
-        for places in _by_length(sounds):
-            waves = Ragged.from_rows([sounds[place] for place in places])
-            made.update(zip(places, write(waves.to(self.device)), strict=True))
-        return [made[place] for place in range(len(sounds))]
+    def transcribe_speech(self, sounds: Sequence[Samples], language: str = "") -> list[str]:
+        """What is said in 16 kHz sounds; only some systems must be told the language."""
+        write = self._able("transcribe")
+        told = getattr(self.system, "told_language", False)
+
+        def make(places: list[int], waves: Ragged) -> list[str]:
+            written: list[str] = (
+                write(waves, [language or None] * len(places)) if told else write(waves)
+            )
+            return written
+
+        return self._of_speech(sounds, make)
+
+    def translate_speech(self, sounds: Sequence[Samples], language: str, to: str) -> list[str]:
+        """What 16 kHz sounds of one language say, in another."""
+        write = self._able("translate_speech")
+        return self._of_speech(
+            sounds, lambda places, waves: write(waves, [language or None] * len(places), to)
+        )
+
+    def translate_text(self, texts: Sequence[str], language: str, to: str) -> list[str]:
+        """What texts of one language say, in another."""
+        write = self._able("translate_text")
+        return ordered(
+            by_characters(texts),
+            lambda places: write([texts[p] for p in places], [language or None] * len(places), to),
+        )
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """What the system labels and scores: speech, text, or both."""
+        return tuple(getattr(self.system, "reads", ())) or ("speech",)
+
+    @property
+    def voice_reads(self) -> tuple[str, ...]:
+        """What the system tells speakers by."""
+        return self.reads if self.can("embed_voice") else ("speech",)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that `classify` chooses from."""
+        self._able("classify")
+        return tuple(self.system.labels)  # type: ignore[arg-type]
+
+    @property
+    def label_column(self) -> str:
+        """The column of a corpus that the labels are from."""
+        return str(getattr(self.system, "label_column", "label"))
+
+    def classify(
+        self, sounds: Sequence[Samples] | None = None, texts: Sequence[str] | None = None
+    ) -> tuple[tuple[str, ...], Vectors]:
+        """The labels, and how much speaks for each of them: logits (N, labels).
+
+        A row is what the system `reads`: a 16 kHz sound, a text (a pair of sentences has a tab
+        between them), or both.
+        """
+        return self.labels, self._of_rows("classify", sounds, texts)
+
+    def score(
+        self, sounds: Sequence[Samples] | None = None, texts: Sequence[str] | None = None
+    ) -> Vectors:
+        """A number (N,) for each row, such as sentiment; rows are as those of `classify`."""
+        return self._of_rows("score", sounds, texts)
+
+    def embed_voice(
+        self, sounds: Sequence[Samples] | None = None, texts: Sequence[str] | None = None
+    ) -> Vectors:
+        """Vectors (N, D) of who speaks; of a system that makes none, those of the speech."""
+        if sounds is None or self.can("embed_voice") or "speech" not in self.kinds:
+            return self._of_rows("embed_voice", sounds, texts)
+        return self.embed_speech(sounds, "")
+
+    def can(self, ability: str) -> bool:
+        """Whether the system has the method of one of `WISHES`, and labels to tell."""
+        if ability == "classify" and not getattr(self.system, "labels", ()):
+            return False
+        return getattr(self.system, ability, None) is not None
 
     def layer_states(
         self, sounds: Sequence[Samples], layers: Sequence[int] | None = None
@@ -155,7 +228,7 @@ class Model:
 
         Layer 0 is what enters the first layer. All layers, or those asked for, come from one pass.
         """
-        for places in _by_length(sounds):
+        for places in by_length(sounds):
             waves = Ragged.from_rows([sounds[place] for place in places])
             frames: Frames = self._showing.frames(waves.to(self.device))
             last = len(frames.states) - 1
@@ -186,6 +259,51 @@ class Model:
         if not hasattr(self.system, "frames"):
             raise TriviumError(f"the system {self.name!r} does not show the states of its layers")
         return self.system
+
+    def _of_rows(
+        self, ability: str, sounds: Sequence[Samples] | None, texts: Sequence[str] | None
+    ) -> Vectors:
+        """What the system makes of rows, batched by length, in their order."""
+        make = self._able(ability)
+        given = {"speech": sounds, "text": texts}
+        there = {kind: len(items) for kind, items in given.items() if items is not None}
+        if there.keys() != {*self.reads} or len({*there.values()}) > 1:
+            told = " and ".join(f"{n} of {kind}" for kind, n in there.items()) or "nothing"
+            raise TriviumError(
+                f"{self.name} was given {told}; to {WISHES[ability]} it reads "
+                f"{' and '.join(self.reads)} of each row"
+            )
+
+        def read(places: list[int]) -> list[str] | None:
+            return None if texts is None else [texts[place] for place in places]
+
+        if sounds is None:
+            made = ordered(by_characters(texts or []), lambda p: _numpy(make(None, read(p))))
+        else:
+            made = self._of_speech(sounds, lambda p, waves: _numpy(make(waves, read(p))))
+        return np.stack(made) if made else np.zeros((0,), np.float32)
+
+    def _of_speech(
+        self, sounds: Sequence[Samples], make: Callable[[list[int], Ragged], Iterable[Made]]
+    ) -> list[Made]:
+        """What is made of each sound, batched by length, in their order."""
+
+        def hear(places: list[int]) -> Iterable[Made]:
+            waves = Ragged.from_rows([sounds[place] for place in places])
+            return make(places, waves.to(self.device))
+
+        return ordered(by_length(sounds), hear)
+
+    def _able(self, ability: str) -> Any:
+        """A method of the system, if it has it."""
+        if not self.can(ability):
+            can = [wish for name, wish in WISHES.items() if self.can(name)]
+            can += [f"embed {' and '.join(self.kinds)}"] if self.kinds else []
+            raise TriviumError(
+                f"the system {self.name!r} does not {WISHES[ability]}; it can "
+                f"{', '.join(can) or 'do none of what a task asks'}"
+            )
+        return getattr(self.system, ability)
 
     def _function(self, kind: str) -> Any:
         if kind not in self.kinds:
@@ -246,23 +364,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise TriviumError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
-
-
-def _by_length(sounds: Sequence[Samples]) -> Iterable[list[int]]:
-    """Places in order of length, as many at a time as fit a forward pass."""
-    part: list[int] = []
-    for place in sorted(range(len(sounds)), key=lambda place: len(sounds[place])):
-        if part and (len(part) + 1) * len(sounds[place]) > SECONDS * SAMPLE_RATE_HZ:
-            yield part
-            part = []
-        part.append(place)
-    if part:
-        yield part
-
-
-def _parts(items: list[Any]) -> Iterable[list[Any]]:
-    for start in range(0, len(items), ITEMS):
-        yield items[start : start + ITEMS]
 
 
 def _numpy(vectors: Tensor) -> Vectors:

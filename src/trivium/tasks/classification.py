@@ -6,17 +6,22 @@ majority always gives the class that most rows have, which knows the test set be
 majority of training could.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from trivium.config import Settings
+from trivium.data.audio import Samples
+from trivium.data.corpus import Corpus
+from trivium.data.store import Row
 from trivium.errors import TriviumError
-from trivium.tasks.metrics import BOOTSTRAP_RESAMPLES, Floats, Integers, interval
+from trivium.tasks.metrics import BOOTSTRAP_RESAMPLES, Floats, Integers, Vectors, interval
+from trivium.tasks.rows import Reader, Table, Within, answers, first_of, known_rows
 from trivium.tasks.score import HEADERS, Score, Signature
 
 if TYPE_CHECKING:
@@ -29,9 +34,12 @@ Headline = Literal["accuracy", "unweighted accuracy", "macro F1"]
 NUMBERED_CLASSES = 16
 
 
-class ClassificationSettings(Settings):
-    """Which number stands for all, and how sure the numbers are."""
+class ClassificationSettings(Within):
+    """Which rows, which number stands for all, and how sure the numbers are."""
 
+    table: Table | None = None
+    """Where the rows are; null: utterances, but sentences for a model that reads texts alone where
+    no utterance has a label."""
     primary: Headline = "accuracy"
     """The number that stands for all; papers on emotion often take unweighted accuracy."""
     choices: tuple[str, ...] = ()
@@ -136,6 +144,87 @@ def run(
     return found.model_copy(update={"remarks": tuple(_remarks(found))})
 
 
+class Classifier(Reader, Protocol):
+    """What gives rows labels; batches as it likes, and keeps the order."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels it chooses from."""
+
+    @property
+    def label_column(self) -> str:
+        """The column of a corpus that they are from."""
+
+    def classify(
+        self, sounds: Sequence[Samples] | None, texts: Sequence[str] | None
+    ) -> tuple[tuple[str, ...], Vectors]:
+        """The labels, and how much speaks for each of them: (N, labels)."""
+
+
+def measure(
+    model: Classifier,
+    corpus: Corpus,
+    split: str,
+    settings: ClassificationSettings | None = None,
+    *,
+    languages: Sequence[str] = (),
+    advance: Callable[[int], None] = lambda _: None,
+) -> Classification:
+    """What a model calls the labelled rows of a split, or of some languages of it.
+
+    Rows whose label the model does not know are left out, counted and named. `advance` is told of
+    rows done.
+    """
+    asked, column, labels = settings or ClassificationSettings(), model.label_column, model.labels
+    kept, left_out = labelled_rows(model, corpus, split, asked, languages)
+    found = answers(
+        model.reads, corpus, kept, lambda *read: list(model.classify(*read)[1]), advance
+    )
+    broken = [
+        row["id"] for row, each in zip(kept, found, strict=True) if not np.isfinite(each).all()
+    ]
+    if broken:
+        raise TriviumError(
+            f"{model.name} gave NaN or infinity for {len(broken):,} of {len(kept):,} rows, the "
+            f"first {broken[0]!r}; it has diverged"
+        )
+    told = run(
+        [labels[int(np.argmax(each))] for each in found],
+        [row[column] for row in kept],
+        asked.model_copy(update={"choices": (*asked.choices, *labels)}),
+        Signature(task=f"classification.{column}", corpus=corpus.card.fingerprint,
+                  split=asked.part(split), model=model.checksum),
+    )  # fmt: skip
+    return told.model_copy(update={"remarks": (*left_out, *told.remarks)})
+
+
+def labelled_rows(
+    model: Classifier,
+    corpus: Corpus,
+    split: str,
+    settings: ClassificationSettings,
+    languages: Sequence[str] = (),
+) -> tuple[list[Row], list[str]]:
+    """The rows whose label a model knows, and sentences on those that are left out."""
+    column, labels = model.label_column, model.labels
+    table, where = settings.table, settings.where
+    rows, left_out = known_rows(model, corpus, table, split, column, languages, where)
+    foreign = Counter(row[column] for row in rows if row[column] not in labels)
+    kept = [row for row in rows if row[column] in labels]
+    if not kept:
+        raise TriviumError(
+            f"{model.name} knows the labels {first_of(labels)}, and the {len(rows):,} rows of the "
+            f"split {split!r} of {corpus.path} have {first_of(sorted(foreign))} as {column}; "
+            "name another corpus or split"
+        )
+    if foreign:
+        left_out.append(
+            f"{foreign.total():,} of {len(rows):,} rows have a {column} that {model.name} does not "
+            f"know and are left out: {first_of(name for name, _ in foreign.most_common())}"
+        )
+    return kept, left_out
+
+
 def _count(
     answers: Sequence[str], labels: Sequence[str], choices: Sequence[str]
 ) -> tuple[list[str], list[str], Integers]:
@@ -169,7 +258,8 @@ def _numbers(classes: Sequence[str], hits: Numbers, true: Numbers, answered: Num
     """Every value in percent, of counts for each class (..., K); NaN where a class has no row."""
     with np.errstate(invalid="ignore"):
         recall, f1 = hits / true, 2 * hits / (true + answered)
-    precision = hits / np.maximum(answered, 1e-9)  # 0 of a class that nothing was called
+    # 0 of a class that nothing was called, but where no row is of it either.
+    precision = np.where(true + answered > 0, hits / np.maximum(answered, 1e-9), np.nan)
     values = {
         "accuracy": hits.sum(-1) / true.sum(-1),
         "unweighted accuracy": np.nanmean(recall, -1),

@@ -13,6 +13,7 @@ from trivium.data.image import Pixels, decode_image
 from trivium.errors import TriviumError
 from trivium.models.towers.networks import Kind
 from trivium.tasks.metrics import Integers, Vectors
+from trivium.tasks.rows import where_of
 
 # Items decoded and handed to a model at a time: it sorts and batches them as it likes.
 EMBED_ITEMS = 512
@@ -78,8 +79,7 @@ def embed_corpus(
     Where languages of speech are named, the others are not heard. Ids number the pictures. A text
     that stands for a picture several times is taken once. `advance` is told of items done.
     """
-    quoted = split.replace("'", "''")
-    where = f"split = '{quoted}' and picture is not null"
+    where = where_of(split, "picture is not null")
     said = corpus.columns("utterances", ["picture", "language", "text"], where)
     if not len(said):
         raise TriviumError(f"no utterance of the split {split!r} of {corpus.path} has a picture")

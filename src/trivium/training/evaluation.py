@@ -26,17 +26,18 @@ class EvaluationSettings(Settings):
     """What is measured while a run trains, and how often."""
 
     tasks: tuple[str, ...] = Field(default=("retrieval",), min_length=1)
-    """Names of tasks; the first decides which checkpoint is the best."""
+    """Names of tasks: retrieval, abx, recognition, translation, classification, sentiment,
+    verification; the first decides which checkpoint is the best."""
     corpora: tuple[Path, ...] = ()
     """Corpora to measure on; none means those of the sources."""
     split: str = "dev"
-    """The split to measure on."""
+    """The split to measure on; `*` for all, as where `where` is that of a fold."""
     where: str | None = None
-    """A further filter of the utterances, as in SQL: `language = 'en'`."""
+    """A further filter of the rows, as in SQL: `language = 'en'`."""
     every: int = Field(default=500, ge=1)
     """Steps between measurements; the last step is always measured."""
     items: int | None = Field(default=1000, ge=1)
-    """Utterances of each corpus that are measured, the first ones; null means all."""
+    """Rows of each corpus that are measured, the first ones; null means all."""
 
     @property
     def task(self) -> str:

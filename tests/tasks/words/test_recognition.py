@@ -16,8 +16,8 @@ from tests.conftest import utterance
 from trivium.data.corpus import Corpus, CorpusWriter
 from trivium.data.text import NORMALISERS
 from trivium.errors import SettingsError, TriviumError
+from trivium.tasks import rows as rows_module
 from trivium.tasks.score import Signature, comparable
-from trivium.tasks.words import lines
 from trivium.tasks.words.recognition import Recognition, RecognitionSettings, measure, run
 
 SIGNATURE = Signature(task="recognition", corpus="f" * 64, split="test", model="m" * 40)
@@ -267,7 +267,7 @@ def test_a_corpus_is_heard_in_blocks_that_change_nothing(
     assert by_id["u0031"].reference == "this is number 31"
     assert by_id["u0034"].language == "und"
     assert by_id["u0034"].hypothesis.startswith(" ")
-    monkeypatch.setattr(lines, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(rows_module, "BLOCK_ROWS", 3)
     writer = Writer()
     assert measure(writer, spoken, "train", QUICK) == whole
     assert writer.most == 3

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.conftest import utterance
 from trivium.data.corpus import Corpus, CorpusWriter
 from trivium.errors import SettingsError, TriviumError
+from trivium.tasks import rows as rows_module
 from trivium.tasks.score import Signature, comparable
-from trivium.tasks.words import lines
 from trivium.tasks.words.translation import (
     COVOST2,
     Translation,
@@ -326,7 +326,7 @@ def test_a_corpus_is_translated_in_blocks_that_change_nothing(
     assert whole.score.task == whole.score.signature.task == f"translation.{source}"
     assert whole.score.signature.corpus == parallel.card.fingerprint
     assert "left out" in whole.remarks[0]
-    monkeypatch.setattr(lines, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(rows_module, "BLOCK_ROWS", 2)
     assert measure(Interpreter(), parallel, "train", source, QUICK) == whole
 
 

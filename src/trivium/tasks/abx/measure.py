@@ -19,6 +19,7 @@ from trivium.errors import TriviumError
 from trivium.tasks.abx.errors import Speakers, comparisons
 from trivium.tasks.abx.frames import Slicing, locate, slices, unit_frames
 from trivium.tasks.abx.items import Integers, Items, Unit, phone_items, picoseconds, read_items
+from trivium.tasks.rows import where_of
 from trivium.tasks.score import Score, Signature
 from trivium.tasks.vectors import SOUND
 
@@ -207,9 +208,8 @@ def _hear(
 
 def _items(corpus: Corpus, split: str, settings: AbxSettings) -> tuple[Items, Integers]:
     """The items of a split, and the rows of the utterances that have any."""
-    quoted = split.replace("'", "''")
     names = ["id", "speaker", "language", "phones"]
-    said = corpus.columns("utterances", names, f"split = '{quoted}'").to_pylist()
+    said = corpus.columns("utterances", names, where_of(split)).to_pylist()
     if settings.languages:
         said = [row for row in said if row["language"] in settings.languages]
     if settings.items is None:

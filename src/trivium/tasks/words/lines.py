@@ -1,26 +1,17 @@
-"""Lines: what should be written and what was, of a split or of lists; and how sure sums are."""
+"""Lines: what should be written and what was; and how sure sums over them are."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from trivium.checkpoint import write_file
 from trivium.config import Settings
-from trivium.data.audio import Samples
-from trivium.data.corpus import SOUND_COLUMNS, Corpus
-from trivium.data.store import Row
 from trivium.errors import TriviumError
 from trivium.tasks.metrics import Floats, Integers, bootstrap
 from trivium.tasks.score import Score
-
-# Rows that are decoded and handed to a model at a time: it sorts and batches them as it likes.
-BLOCK_ROWS = 256
-# How many ids a sentence names.
-NAMED = 3
 
 
 class Line(Settings):
@@ -80,74 +71,8 @@ def pair(
     )
 
 
-def rows_of(
-    corpus: Corpus,
-    table: str,
-    split: str,
-    needed: Sequence[str],
-    languages: Sequence[str] = (),
-) -> tuple[list[Row], list[str]]:
-    """Rows of a split with all that is needed, and a sentence on those that lack some of it.
-
-    Where languages are named, rows of others are not wanted. A row has its position as `row`.
-    """
-    quoted = split.replace("'", "''")
-    names = dict.fromkeys(["id", "language", *needed])
-    found = corpus.columns(table, list(names), f"split = '{quoted}'").to_pylist()
-    wanted = [row for row in found if not languages or row["language"] in languages]
-    whole = [row for row in wanted if all((row[name] or "").strip() for name in needed)]
-    if not whole:
-        among = f" in {', '.join(languages)}" if languages else ""
-        raise TriviumError(
-            f"none of {len(wanted):,} {table} of the split {split!r} of {corpus.path}{among} has "
-            f"{' and '.join(needed)}; name another split"
-        )
-    kept = {row["row"] for row in whole}
-    lacking = [row["id"] for row in wanted if row["row"] not in kept]
-    why = f"{table} have no {' or '.join(needed)} and are left out"
-    return whole, remark(lacking, len(wanted), why)
-
-
-def in_blocks(
-    rows: Sequence[Row],
-    kind: Callable[[Row], Any],
-    make: Callable[[list[Row]], Sequence[str]],
-    advance: Callable[[int], None],
-) -> list[str]:
-    """What is made of each row, in order; a block has rows of one kind, such as a language."""
-    made: dict[int, str] = {}
-    for each in dict.fromkeys(map(kind, rows)):
-        places = [place for place, row in enumerate(rows) if kind(row) == each]
-        for start in range(0, len(places), BLOCK_ROWS):
-            block = places[start : start + BLOCK_ROWS]
-            texts = make([rows[place] for place in block])
-            if len(texts) != len(block):
-                raise TriviumError(
-                    f"the model wrote {len(texts)} texts for {len(block)} rows, the first of them "
-                    f"{rows[block[0]]['id']!r}; expected one for each"
-                )
-            made.update(zip(block, texts, strict=True))
-            advance(len(block))
-    return [made[place] for place in range(len(rows))]
-
-
-def sounds_of(corpus: Corpus, rows: Sequence[Row]) -> list[Samples]:
-    """16 kHz samples of utterances."""
-    places = np.array([row["row"] for row in rows], np.int64)
-    return corpus.sounds(corpus.take("utterances", places, SOUND_COLUMNS))
-
-
 def resampled_sums(counts: Integers, seed: int, resamples: int) -> Floats:
     """Sums of counts (N, M) over rows drawn again, (resamples, M); the order of rows is nothing."""
     ordered = counts[np.lexsort(counts.T)].astype(np.float64)
     means = bootstrap(ordered, np.arange(len(counts)), seed, resamples)
     return np.rint(means * len(counts))
-
-
-def remark(ids: Iterable[str], total: int, what: str) -> list[str]:
-    """A sentence that counts rows and names the first of them; none where there are none."""
-    names = sorted(ids)
-    if not names:
-        return []
-    shown = ", ".join(map(repr, names[:NAMED])) + ", ..." * (len(names) > NAMED)
-    return [f"{len(names):,} of {total:,} {what}: {shown}"]

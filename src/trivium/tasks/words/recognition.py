@@ -21,6 +21,7 @@ from trivium.data.text import normaliser
 from trivium.errors import TriviumError
 from trivium.runtime import derive_seed
 from trivium.tasks.metrics import BOOTSTRAP_RESAMPLES, Floats, Integers, interval
+from trivium.tasks.rows import in_blocks, remark, rows_of, sounds_of
 from trivium.tasks.score import Score, Signature
 from trivium.tasks.words import lines
 from trivium.tasks.words.languages import check_spaces, is_spaceless, listed
@@ -184,14 +185,12 @@ def measure(
 
     Utterances without a text are left out and counted. `advance` is told of utterances heard.
     """
-    rows, left_out = lines.rows_of(corpus, "utterances", split, ["text"], languages)
+    rows, left_out = rows_of(corpus, "utterances", split, ["text"], languages)
     spoken = [row["language"] or UNKNOWN for row in rows]
-    written = lines.in_blocks(
+    written = in_blocks(
         rows,
         lambda row: row["language"] or "",
-        lambda block: model.transcribe_speech(
-            lines.sounds_of(corpus, block), block[0]["language"] or ""
-        ),
+        lambda block: model.transcribe_speech(sounds_of(corpus, block), block[0]["language"] or ""),
         advance,
     )
     signature = Signature(
@@ -243,8 +242,8 @@ class _Counted:
             empty_references=len(silent), empty_hypotheses=len(missed),
         )  # fmt: skip
         remarks = [
-            *lines.remark(silent, len(own), f"references of {code!r} are empty, {INSERTED}"),
-            *lines.remark(missed, len(own), f"hypotheses of {code!r} are empty"),
+            *remark(silent, len(own), f"references of {code!r} are empty, {INSERTED}"),
+            *remark(missed, len(own), f"hypotheses of {code!r} are empty"),
         ]
         return cls(heard, counts, remarks)
 

@@ -20,6 +20,7 @@ from trivium.data.corpus import Corpus
 from trivium.errors import SettingsError
 from trivium.runtime import derive_seed
 from trivium.tasks.metrics import BOOTSTRAP_RESAMPLES, Floats, interval
+from trivium.tasks.rows import in_blocks, literal, remark, rows_of, sounds_of
 from trivium.tasks.score import Score, Signature
 from trivium.tasks.words import lines
 from trivium.tasks.words.languages import check_spaces, listed, short, tokenizer
@@ -171,27 +172,29 @@ def measure(
     settings: TranslationSettings | None = None,
     *,
     languages: Sequence[str] = (),
+    to: str = "",
     advance: Callable[[int], None] = lambda _: None,
 ) -> Translation:
-    """What a model makes of the rows of a split that have a translation.
+    """What a model makes of the rows of a split that have a translation, or one into `to`.
 
     Where languages are named, others are not translated. Rows that lack what is needed are left
     out and counted. `advance` is told of rows done.
     """
     table = "sentences" if source == "sentences" else "utterances"
     needed = ["language", "translation", "translation_language"]
-    rows, left_out = lines.rows_of(
-        corpus, table, split, needed if source == "speech" else [*needed, "text"], languages
-    )
+    rows, left_out = rows_of(
+        corpus, table, split, needed if source == "speech" else [*needed, "text"], languages,
+        f"translation_language = {literal(to)}" if to else None,
+    )  # fmt: skip
     directions = [(row["language"], row["translation_language"]) for row in rows]
 
     def translate(block: list[Mapping[str, str]]) -> Sequence[str]:
         pair = (block[0]["language"], block[0]["translation_language"])
         if source == "speech":
-            return model.translate_speech(lines.sounds_of(corpus, block), *pair)
+            return model.translate_speech(sounds_of(corpus, block), *pair)
         return model.translate_text([row["text"] for row in block], *pair)
 
-    written = lines.in_blocks(
+    written = in_blocks(
         rows, lambda row: (row["language"], row["translation_language"]), translate, advance
     )
     signature = Signature(task=f"translation.{source}", corpus=corpus.card.fingerprint,
@@ -231,9 +234,9 @@ class _Scored:
         seed = derive_seed(settings.seed, told.name)
         draws = _drawn(_bleu(name, target), own, seed, settings.resamples)
         remarks = [
-            *lines.remark([line.id for line in own if not line.reference.strip()], len(own),
+            *remark([line.id for line in own if not line.reference.strip()], len(own),
                     f"references of {told.name} are empty"),
-            *lines.remark([line.id for line in own if not line.hypothesis.strip()], len(own),
+            *remark([line.id for line in own if not line.hypothesis.strip()], len(own),
                     f"hypotheses of {told.name} are empty"),
         ]  # fmt: skip
         return cls(told, draws, remarks)

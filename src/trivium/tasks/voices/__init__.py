@@ -1,0 +1,1 @@
+"""Speaker verification: whether two recordings are of one speaker."""
