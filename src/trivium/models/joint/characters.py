@@ -1,17 +1,13 @@
 """Characters as numbers, and the rows that cannot be read by them."""
 
-import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trivium.data.text import normaliser
 from trivium.objectives.sequence import BLANK
-
-# How many ids a sentence names.
-NAMED = 3
 
 
 class Characters:
@@ -68,43 +64,3 @@ def most_used(texts: Iterable[str], size: int, normaliser_name: str) -> str:
 def frames_needed(numbers: NDArray[np.int64]) -> int:
     """Frames that CTC needs to write numbers: one for each, and a blank between equal ones."""
     return len(numbers) + int((numbers[1:] == numbers[:-1]).sum())
-
-
-class LeftOut:
-    """Rows that could not count, by what was wrong with them; the loader's threads add to it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._rows: dict[str, dict[str, None]] = {}
-
-    def add(self, fault: str, row: str) -> None:
-        """A row, counted once however often it comes."""
-        with self._lock:
-            self._rows.setdefault(fault, {})[row] = None
-
-    def counts(self) -> dict[str, int]:
-        """How many rows so far, by fault."""
-        with self._lock:
-            return {fault: len(rows) for fault, rows in sorted(self._rows.items())}
-
-    def sentences(self) -> dict[str, str]:
-        """Each fault, and what it means with the first of its rows."""
-        with self._lock:
-            return {fault: _sentence(fault, list(rows)) for fault, rows in self._rows.items()}
-
-
-def _sentence(fault: str, rows: Sequence[str]) -> str:
-    named = ", ".join(repr(row) for row in rows[:NAMED])
-    return f"rows are left out {FAULTS[fault]}, as {named}; left_out_{fault} counts them"
-
-
-# What may be wrong with a row, and what that means.
-FAULTS: dict[str, str] = {
-    "empty": "whose text is empty",
-    "foreign": "whose text is mostly of characters that the alphabet does not have",
-    "too_long": "whose transcript has more characters than CTC can write on its frames",
-    "unlabelled": "that have no label",
-    "other_label": "whose label is none of the classifier's",
-    "other_language": "whose translation is into none of the decoder's languages",
-    "single": "that have no second sentence in `extra`",
-}

@@ -221,8 +221,7 @@ class Joint(nn.Module):
     def observe(self) -> dict[str, float]:
         """Codes in use, in the last micro that had any; and rows left out since the run began."""
         used = {} if self._used is None else {"code_perplexity": float(self._used.min())}
-        counts = self.preparation.left_out.counts()
-        return used | {f"left_out_{fault}": count for fault, count in counts.items()}
+        return used | self.preparation.left_out.observed()
 
     def remarks(self) -> dict[str, str]:
         """What was left out since the run began, and a sentence that names the first rows."""

@@ -5,8 +5,6 @@ other objectives. Both are counted, and named by `LeftOut`. Of a micro may be no
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,14 +13,21 @@ from torch import Tensor
 
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import TriviumError
-from trivium.models.joint.characters import Characters, LeftOut, frames_needed
+from trivium.models.joint.characters import Characters, frames_needed
 from trivium.models.joint.settings import JointSettings
+from trivium.models.left_out import LeftOut, only
 from trivium.objectives.masked import draw_masks
 from trivium.objectives.spans import SpanSettings, draw_covers
 
 OF_SPEECH, OF_TEXT = ("contrastive", "diversity", "codes"), ("spans",)
 OF_PAIRS = ("ctc", "tlm_text", "tlm_speech")
 Numbers = NDArray[np.int64]
+# What may be wrong with a row's text, and what that means.
+FAULTS: dict[str, str] = {
+    "empty": "whose text is empty",
+    "foreign": "whose text is mostly of characters that the alphabet does not have",
+    "too_long": "whose transcript has more characters than CTC can write on its frames",
+}
 
 
 class Preparation:
@@ -31,7 +36,7 @@ class Preparation:
     def __init__(self, settings: JointSettings, num_frames: Callable[[Tensor], Tensor]) -> None:
         self.settings, self.num_frames = settings, num_frames
         self.characters = Characters(settings.alphabet, settings.normaliser)
-        self.left_out = LeftOut()
+        self.left_out = LeftOut(FAULTS)
 
     def speech(self, batch: Batch) -> Batch:
         """Frames to hide, negatives, and the temperature of the codes, which falls with steps."""
@@ -83,10 +88,7 @@ class Preparation:
             )
         rows = [self.characters.read(text or "") for text in batch.texts]
         faults = [self.characters.fault(row, self.settings.min_known) for row in rows]
-        for name, fault in zip(batch.ids, faults, strict=True):
-            if fault is not None:
-                self.left_out.add(fault, name)
-        kept = [place for place, fault in enumerate(faults) if fault is None]
+        kept = self.left_out.kept(batch, faults)
         return only(batch, kept), [rows[place] for place in kept]
 
     def _with_characters(
@@ -107,22 +109,3 @@ def sound_of(batch: Batch) -> Ragged:
 def _count(batch: Batch, name: str) -> int:
     hidden = batch.inputs[name]
     return int(hidden.lengths.sum()) if isinstance(hidden, Ragged) else len(hidden)
-
-
-def only(batch: Batch, kept: Sequence[int]) -> Batch:
-    """Some rows of a batch with all that is told of them; nothing must be prepared yet."""
-    if len(kept) == len(batch):
-        return batch
-    sounds = None if batch.speech is None else Ragged(
-        batch.speech.data[list(kept)], batch.speech.lengths[list(kept)]
-    )  # fmt: skip
-
-    def of(column: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        return None if column is None else tuple(column[place] for place in kept)
-
-    return replace(
-        batch, ids=tuple(batch.ids[place] for place in kept), rows=batch.rows[list(kept)],
-        speech=sounds, texts=of(batch.texts), languages=of(batch.languages),
-        columns={name: tuple(column[place] for place in kept)
-                 for name, column in batch.columns.items()},
-    )  # fmt: skip

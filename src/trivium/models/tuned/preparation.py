@@ -13,8 +13,10 @@ import torch
 
 from trivium.data.batch import Batch, Ragged
 from trivium.errors import TriviumError
-from trivium.models.joint.characters import Characters, LeftOut, frames_needed
-from trivium.models.joint.preparation import only, sound_of
+from trivium.models.joint.characters import Characters, frames_needed
+from trivium.models.joint.preparation import FAULTS as OF_TEXTS
+from trivium.models.joint.preparation import sound_of
+from trivium.models.left_out import LeftOut, only
 from trivium.models.tuned.encoder import Encoder
 from trivium.models.tuned.heads import Decoder
 from trivium.models.tuned.settings import TunedSettings
@@ -23,6 +25,13 @@ from trivium.models.tuned.settings import TunedSettings
 SECOND = "second"
 # What is wrong with a row, if anything.
 Fault = str | None
+FAULTS: dict[str, str] = {
+    **OF_TEXTS,
+    "unlabelled": "that have no label",
+    "other_label": "whose label is none of the classifier's",
+    "other_language": "whose translation is into none of the decoder's languages",
+    "single": "that have no second sentence in `extra`",
+}
 
 
 class Preparation:
@@ -34,7 +43,7 @@ class Preparation:
         self.settings = settings
         self.encoder, self.written = encoder, written
         self.decoder: Decoder | None = decoder
-        self.left_out = LeftOut()
+        self.left_out = LeftOut(FAULTS)
         labels = () if settings.classifier is None else settings.classifier.labels
         self._labels = {label: number for number, label in enumerate(labels)}
 
@@ -125,14 +134,7 @@ class Preparation:
 
     def _kept(self, batch: Batch, fault: Callable[[int], Fault]) -> list[int]:
         """The rows with which nothing is wrong; the others are counted."""
-        kept = []
-        for place, name in enumerate(batch.ids):
-            found = fault(place)
-            if found is None:
-                kept.append(place)
-            else:
-                self.left_out.add(found, name)
-        return kept
+        return self.left_out.kept(batch, [fault(place) for place in range(len(batch))])
 
 
 def column(batch: Batch, name: str) -> tuple[Any, ...]:

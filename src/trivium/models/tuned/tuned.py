@@ -189,8 +189,7 @@ class Tuned(nn.Module):
 
     def observe(self) -> dict[str, float]:
         """Rows left out since the run began."""
-        counts = self.preparation.left_out.counts()
-        return {f"left_out_{fault}": count for fault, count in counts.items()}
+        return self.preparation.left_out.observed()
 
     def remarks(self) -> dict[str, str]:
         """What was left out since the run began, and a sentence that names the first rows."""
