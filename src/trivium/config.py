@@ -110,12 +110,15 @@ def _child(place: Any, name: str, assignment: str) -> Any:
 
 def _sentence(model: type[BaseModel], fault: dict[str, Any]) -> str:
     names = [str(name) for name in fault["loc"]]
-    where = ".".join(names) or "the whole"
+    where = ".".join(names)
     if fault["type"] == "extra_forbidden":
         return f"no setting {where!r}; {did_you_mean(names[-1], _fields_at(model, names[:-1]))}"
     if fault["type"] == "missing":
         return f"{where!r} is missing"
-    return f"{where} = {fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+    told = fault["msg"].removeprefix("Value error, ")
+    if isinstance(fault["input"], dict | BaseModel):  # what is wrong in it, the sentence says
+        return f"{where}: {told}" if names else told
+    return f"{where} = {fault['input']!r}: {told}"
 
 
 def _fields_at(model: Any, names: list[str]) -> list[str]:

@@ -75,7 +75,7 @@ def test_patterns_freeze_what_they_match_and_nothing_in_silence():
 
 @given(
     st.integers(1, 500), st.floats(0, 0.9), st.floats(0, 0.5),
-    st.sampled_from(["linear", "cosine", "inverse_sqrt", "none"]),
+    st.sampled_from(["linear", "quadratic", "cosine", "inverse_sqrt", "none"]),
 )  # fmt: skip
 def test_the_rate_rises_falls_and_is_never_zero(steps, warmup, final, decay):
     settings = OptimizerSettings(warmup=warmup, decay=decay, final=final)

@@ -28,7 +28,7 @@ class OptimizerSettings(Settings):
     """Of matrices; vectors (biases, norms, temperatures) never decay."""
     warmup: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps in which the rate rises."""
-    decay: Literal["linear", "cosine", "inverse_sqrt", "none"] = "linear"
+    decay: Literal["linear", "quadratic", "cosine", "inverse_sqrt", "none"] = "linear"
     """How it falls afterwards."""
     final: float = Field(default=0.0, ge=0, le=1)
     """Share of the peak at the first and the last step."""
@@ -45,8 +45,9 @@ class OptimizerSettings(Settings):
         if self.decay == "inverse_sqrt":
             return self.final + (1 - self.final) * math.sqrt((rise + 1) / (step + 1))
         done = (step - rise + 1) / (steps - rise + 1)
-        shape = 1 - done if self.decay == "linear" else (1 + math.cos(math.pi * done)) / 2
-        return self.final + (1 - self.final) * shape
+        shapes = {"linear": 1 - done, "quadratic": (1 - done) ** 2,
+                  "cosine": (1 + math.cos(math.pi * done)) / 2}  # fmt: skip
+        return self.final + (1 - self.final) * shapes[self.decay]
 
 
 def build_optimizer(
