@@ -56,8 +56,8 @@ def test_without_weights_every_tower_is_random_and_nothing_else_changes(name):
         return
     bare = without_weights(made)
     before, after = towers_in(made.settings, []), towers_in(bare.settings, [])
-    # Only `joint` may have no tower: its own layers begin with new weights anyway.
-    assert len(before) == len(after) > (0 if made.system != "joint" else -1)
+    # Those have no tower, or need none: their layers begin with new weights anyway.
+    assert len(before) == len(after) > (-1 if made.system in ("fused", "joint", "tuned") else 0)
     for old, new in zip(before, after, strict=True):
         assert new.random_weights
         assert (new.network, new.sizes) == (old.network, old.sizes)

@@ -1,4 +1,4 @@
-"""Log-mel features of batches of 16 kHz waves, as Whisper and w2v-BERT 2.0 were trained on them.
+"""Log-mel features of batches of 16 kHz waves, as Whisper, w2v-BERT 2.0 and CTAL were given them.
 
 Windows and filters are kept per device and always float32: they are no buffers of a network, which
 a change to half precision would spoil.
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from trivium.data.batch import Ragged
 from trivium.layers.norms import standardise
 
 SAMPLE_RATE_HZ, HOP, WINDOW = 16_000, 160, 400
@@ -63,10 +64,51 @@ def kaldi_features(waves: Tensor, lengths: Tensor, num_bins: int = 80) -> Tensor
     return features[:, : 2 * pairs].reshape(len(waves), pairs, 2 * num_bins)
 
 
+def log_mel(waves: Tensor, num_bins: int, hop: int, window: int, fft: int) -> Tensor:
+    """Logarithms of mel power, (B, frames, num_bins), of waves with zeros behind them.
+
+    A window stands around every `hop`-th sample, and finds silence before the wave and behind it.
+    """
+    padded = F.pad(waves.float(), (fft // 2, fft // 2))
+    with torch.autocast(waves.device.type, enabled=False):
+        spectrum = torch.stft(
+            padded, fft, hop, window, _hann(waves.device, window),
+            center=False, return_complex=True,
+        )  # fmt: skip
+        power = spectrum.real.square() + spectrum.imag.square()  # (B, 1 + fft / 2, frames)
+        mel = _slaney_filters(num_bins, waves.device, fft) @ power
+    return (mel + 1e-6).log().transpose(1, 2)
+
+
+def log_mel_frames(samples: Tensor, hop: int) -> Tensor:
+    """How many frames `log_mel` gives for so many samples; at least one."""
+    return samples // hop + 1
+
+
+def with_deltas(frames: Ragged, reach: int = 4) -> Ragged:
+    """Frames (B, T, C) and behind them their slopes in time: (B, T, 2 C).
+
+    A slope is that of the straight line nearest to a frame and the `reach` frames on each side of
+    it; at the ends of a row its first and last frame go on.
+    """
+    longest = frames.data.shape[1]
+    places = torch.arange(-reach, longest + reach, device=frames.data.device)
+    index = places.clamp(min=0).minimum(frames.lengths[:, None] - 1)  # (B, T + 2 reach)
+    index = index[..., None].expand(-1, -1, frames.data.shape[2])
+    long = frames.data.gather(1, index)
+    steps = range(1, reach + 1)
+    sides = (
+        step * (long[:, reach + step :][:, :longest] - long[:, reach - step :][:, :longest])
+        for step in steps
+    )
+    slope = sum(sides, torch.zeros_like(frames.data)) / (2 * sum(step * step for step in steps))
+    return Ragged(torch.cat([frames.data, slope], -1), frames.lengths)
+
+
 @lru_cache(maxsize=16)
-def _hann(device: torch.device) -> Tensor:
+def _hann(device: torch.device, window: int = WINDOW) -> Tensor:
     with torch.inference_mode(mode=False):
-        return torch.hann_window(WINDOW, device=device)
+        return torch.hann_window(window, device=device)
 
 
 @lru_cache(maxsize=16)
@@ -77,13 +119,13 @@ def _povey(device: torch.device) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _slaney_filters(num_bins: int, device: torch.device) -> Tensor:
+def _slaney_filters(num_bins: int, device: torch.device, fft: int = WINDOW) -> Tensor:
     from transformers.audio_utils import mel_filter_bank
 
     filters = mel_filter_bank(
-        1 + WINDOW // 2, num_bins, 0.0, 8000.0, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney"
+        1 + fft // 2, num_bins, 0.0, 8000.0, SAMPLE_RATE_HZ, norm="slaney", mel_scale="slaney"
     )
-    return _on(filters.T, device)  # (bins, 201)
+    return _on(filters.T, device)  # (bins, 1 + fft / 2)
 
 
 @lru_cache(maxsize=16)

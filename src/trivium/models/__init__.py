@@ -4,6 +4,7 @@
 SYSTEMS: dict[str, tuple[str, str]] = {
     "clip": ("trivium.models.clip", "Clip"),
     "ctc": ("trivium.models.ctc", "Ctc"),
+    "fused": ("trivium.models.fused", "Fused"),
     "grounded": ("trivium.models.grounded", "Grounded"),
     "joint": ("trivium.models.joint", "Joint"),
     "speechclip": ("trivium.models.speechclip", "SpeechClip"),

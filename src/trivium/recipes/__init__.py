@@ -7,12 +7,23 @@ from typing import Any
 from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
 from trivium.models.towers import NETWORKS, TowerSettings
-from trivium.recipes import clip, grounded, joint, speechclip, towers, tuned
+from trivium.recipes import clip, fused, grounded, joint, speechclip, towers, tuned
 from trivium.training.loop import Recipe
 
 RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "clip.tiny": clip.tiny,
     "clip.world_cpu": clip.world_cpu,
+    "fused.base": fused.base,
+    "fused.iemocap": fused.iemocap,
+    "fused.large": fused.large,
+    "fused.librispeech_voices": fused.librispeech_voices,
+    "fused.mosei": fused.mosei,
+    "fused.small": fused.small,
+    "fused.tiny": fused.tiny,
+    "fused.world": fused.world,
+    "fused.world_emotion": fused.world_emotion,
+    "fused.world_sentiment": fused.world_sentiment,
+    "fused.world_voices": fused.world_voices,
     "grounded.base": grounded.base,
     "grounded.tiny": grounded.tiny,
     "grounded.world": grounded.world,
