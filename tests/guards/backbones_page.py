@@ -9,7 +9,9 @@ is known by its name: `--set 'settings.speech={"network": "hubert-base"}'`. Its 
 from the hub in its own format, or from a folder of the same files (`"source": "path/to/folder"`),
 and `--random-weights` builds it without any, to test shapes or measure speed. Another repository or
 folder of the same families works too. Millions of parameters are those that its authors print, of
-the whole network: Whisper with its decoder, CLIP with both towers.
+the whole network: Whisper with its decoder, CLIP with both towers. Where a sentence, a sound or a
+picture becomes one vector, CLIP and SigLIP pool as they were published; frames and tokens are
+pooled by the system that uses the tower, which its page says.
 
 Whatever is trained from weights that are not for commercial use is not either: `trivium train` says
 so, and the model card too.

@@ -3,6 +3,7 @@
 # Name in recipes and checkpoints, and where its class is.
 SYSTEMS: dict[str, tuple[str, str]] = {
     "clip": ("trivium.models.clip", "Clip"),
+    "composite": ("trivium.models.composite", "Composite"),
     "ctc": ("trivium.models.ctc", "Ctc"),
     "fused": ("trivium.models.fused", "Fused"),
     "grounded": ("trivium.models.grounded", "Grounded"),

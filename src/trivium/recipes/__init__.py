@@ -7,12 +7,19 @@ from typing import Any
 from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
 from trivium.models.towers import NETWORKS, TowerSettings
-from trivium.recipes import clip, fused, grounded, joint, speechclip, towers, tuned
+from trivium.recipes import clip, composite, fused, grounded, joint, speechclip, towers, tuned
 from trivium.training.loop import Recipe
 
 RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
     "clip.tiny": clip.tiny,
     "clip.world_cpu": clip.world_cpu,
+    "composite.large": composite.large,
+    "composite.medium": composite.medium,
+    "composite.text": composite.text,
+    "composite.tiny": composite.tiny,
+    "composite.world": composite.world,
+    "composite.world_speech": composite.world_speech,
+    "composite.world_text": composite.world_text,
     "fused.base": fused.base,
     "fused.iemocap": fused.iemocap,
     "fused.large": fused.large,

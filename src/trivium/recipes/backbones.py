@@ -10,10 +10,10 @@ from trivium.training.recipe import Recipe
 NON_COMMERCIAL = "not for commercial use"
 # What becomes of the states of a network where one vector is wanted, by family.
 POOLING = {
-    "clip": "class token of pictures, end of text; projected",
-    "siglip": "attention over patches, last token of text",
+    "clip": "class token, end of text",
+    "siglip": "attention, last token",
 }
-FRAMES = "none: states of frames or tokens, for a system to pool"
+FRAMES = "by the system"
 
 
 def table() -> tuple[list[str], list[list[str]]]:

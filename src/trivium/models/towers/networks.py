@@ -15,7 +15,7 @@ from trivium.checkpoint import shipped
 from trivium.config import Settings
 from trivium.errors import SettingsError, did_you_mean
 
-Kind = Literal["speech", "picture", "text"]
+Kind = Literal["speech", "picture", "text", "translator"]
 Size = bool | int | float | str | tuple[int, ...]
 Sizes = Mapping[str, Size]
 
@@ -52,6 +52,10 @@ FAMILIES: dict[Kind, dict[str, Classes]] = {
     "text": {
         "clip": Classes("CLIPTextConfig", "CLIPTextModelWithProjection"),
         "siglip": Classes("SiglipTextConfig", "SiglipTextModel"),
+    },
+    "translator": {
+        "mbart": Classes("MBartConfig", "MBartForConditionalGeneration"),
+        "m2m_100": Classes("M2M100Config", "M2M100ForConditionalGeneration"),  # NLLB too
     },
 }
 
@@ -110,20 +114,33 @@ def _whisper(size: str, shape: tuple[int, int, int], millions: float, **others: 
     return _speech(
         "whisper",
         f"openai/whisper-{size}",
-        {**_whisper_sizes(*shape), **others},
+        {**_two_halves(*shape), **others},
         millions,
         languages="99 languages",
     )
 
 
-def _whisper_sizes(width: int, layers: int, heads: int) -> Sizes:
-    # The decoder is never built here, but a configuration names a whole Whisper.
+def _two_halves(width: int, layers: int, heads: int) -> Sizes:
+    # Of a Whisper the decoder is never built here, but its configuration names a whole one.
     sizes: dict[str, Size] = {"d_model": width}
     for half in ("encoder", "decoder"):
         sizes[f"{half}_layers"] = layers
         sizes[f"{half}_attention_heads"] = heads
         sizes[f"{half}_ffn_dim"] = 4 * width
     return sizes
+
+
+def _translator(family: str, repository: str, vocabulary: int, **card: Any) -> Network:
+    # Twelve layers each way of width 1,024, which is what transformers' configurations begin with.
+    sizes: Sizes = {
+        "vocab_size": vocabulary,
+        "scale_embedding": True,
+        "activation_function": "relu",
+    }
+    return Network(family, {"translator": sizes}, repository, **card)
+
+
+_TEST_TRANSLATOR: Sizes = {**_two_halves(32, 2, 4), "vocab_size": 400, "scale_embedding": True}
 
 
 def _pair(family: str, repository: str | None, picture: Sizes, text: Sizes, **card: Any) -> Network:
@@ -162,6 +179,7 @@ NETWORKS: dict[str, Network] = {
     "whisper-base": _whisper("base", (512, 6, 8), 74),
     "whisper-small": _whisper("small", (768, 12, 12), 244),
     "whisper-medium": _whisper("medium", (1024, 24, 16), 769),
+    "whisper-large-v2": _whisper("large-v2", (1280, 32, 20), 1550),
     "whisper-large-v3": _whisper(
         "large-v3", (1280, 32, 20), 1550, num_mel_bins=128, vocab_size=51_866
     ),
@@ -197,6 +215,19 @@ NETWORKS: dict[str, Network] = {
         languages="English",
         published_millions=203.16,
     ),
+    "mbart-50": _translator(
+        "mbart", "facebook/mbart-large-50-many-to-many-mmt", 250_054, languages="52 languages"
+    ),
+    "m2m100-418m": _translator(
+        "m2m_100", "facebook/m2m100_418M", 128_112, licence="MIT", languages="100 languages"
+    ),
+    "nllb-200-600m": _translator(
+        "m2m_100",
+        "facebook/nllb-200-distilled-600M",
+        256_206,
+        licence="CC-BY-NC-4.0",
+        languages="200 languages",
+    ),
     # Sizes for tests, published nowhere.
     "test-hubert": Network("hubert", {"speech": _TEST_WAVES}),
     "test-hubert-large": Network("hubert", {"speech": _TEST_WAVES_LARGE}),
@@ -206,7 +237,7 @@ NETWORKS: dict[str, Network] = {
     "test-wavlm-large": Network("wavlm", {"speech": {**_TEST_WAVES, **_LAYER_NORM}}),
     "test-w2v-bert": Network("wav2vec2-bert", {"speech": _TEST}),
     "test-whisper": Network(
-        "whisper", {"speech": {**_whisper_sizes(32, 2, 4), "max_source_positions": 100}}
+        "whisper", {"speech": {**_two_halves(32, 2, 4), "max_source_positions": 100}}
     ),
     "test-clip": _pair(
         "clip",
@@ -220,6 +251,8 @@ NETWORKS: dict[str, Network] = {
         {**_TEST, "image_size": 32, "patch_size": 8},
         {**_TEST, "vocab_size": 300, "projection_size": 32},
     ),
+    "test-mbart": Network("mbart", {"translator": _TEST_TRANSLATOR}),
+    "test-m2m100": Network("m2m_100", {"translator": _TEST_TRANSLATOR}),
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SWITCHED_OFF: dict[str, float | bool] = {
     "layerdrop": 0.0,
     "encoder_layerdrop": 0.0,
+    "decoder_layerdrop": 0.0,
     "apply_spec_augment": False,
     "mask_time_prob": 0.0,
     "mask_feature_prob": 0.0,
@@ -41,6 +42,7 @@ HARMLESS: dict[Kind, tuple[str, ...]] = {
     "text": (
         "vision_model.*", "visual_projection.*", "logit_scale", "logit_bias", "*.position_ids",
     ),
+    "translator": ("*.embed_positions.weights",),  # sinusoids, which older files hold
 }  # fmt: skip
 # What a configuration says beside the sizes and switches of its network.
 NO_SIZES = ("_name_or_path", "architectures", "dtype", "model_type", "transformers_version")
@@ -156,10 +158,11 @@ def read_network(folder: Path, kind: Kind) -> tuple[str, Any]:
             f"{folder}/config.json says model_type {stated!r}, which is no network for {kind}; "
             f"known are {', '.join(FAMILIES[kind])}"
         )
+    auto = "AutoModelForSeq2SeqLM" if kind == "translator" else "AutoModel"
     if not _has_weights(folder):
         raise SettingsError(
             f"{folder} holds no model.safetensors; other files of weights are pickles, which are "
-            'never read: convert once with `python -c "from transformers import AutoModel as M; '
+            f'never read: convert once with `python -c "from transformers import {auto} as M; '
             "M.from_pretrained('REPOSITORY').save_pretrained('FOLDER')\"`, and give that FOLDER "
             "as the source"
         )
