@@ -14,7 +14,7 @@ OTHERS = [path for part in ("tests", "benchmarks") for path in sorted((ROOT / pa
 # A part may import from those before it and from its own, never from those after it.
 LAYERS = [
     "version errors", "runtime config", "checkpoint", "report", "data layers",
-    "models objectives", "training", "tasks library", "studies serve recipes", "cli",
+    "models objectives", "training", "tasks library transcripts", "studies serve recipes", "cli",
 ]  # fmt: skip
 
 

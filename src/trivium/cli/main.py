@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import bench, corpus, demo, doctor, evaluate, library, study, train
+from trivium.cli import bench, corpus, demo, doctor, evaluate, library, study, train, write
 from trivium.errors import TriviumError
 from trivium.version import VERSION
 
@@ -45,6 +45,9 @@ app.command()(train.export)
 app.add_typer(library.app, name="library")
 app.command()(library.search)
 app.command()(library.embed)
+app.command()(write.transcribe)
+app.command()(write.translate)
+app.command()(write.pseudo_label)
 app.add_typer(study.app, name="study")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)
