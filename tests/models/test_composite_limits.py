@@ -112,6 +112,27 @@ def test_positions_that_are_not_there_are_named():
         system.translate_text(["a", "x" * 26], ["en", "en"], "de")
 
 
+def test_how_sure_it_is_of_a_text_does_not_depend_on_the_others_and_a_model_tells_it():
+    system = built()
+    speech, texts, codes = said(extra=900).speech, list(TEXTS), list(CODES)
+    found = system.guess(speech, codes, "de")
+    assert [text for text, _ in found] == system.translate_speech(speech, codes, "de")
+    assert all(mean < 0 for _, mean in found)
+    alone = [system.guess(said(rows=[row]).speech, codes[row : row + 1], "de")[0]
+             for row in range(len(codes))]  # fmt: skip
+    assert [text for text, _ in alone] == [text for text, _ in found]
+    assert [mean for _, mean in alone] == pytest.approx([mean for _, mean in found], abs=1e-4)
+    model = Model("composite", system, "")
+    assert model.tells_confidence
+    assert model.guess_text(texts[:1], codes[0], "de") == system.guess_text(
+        texts[:1], codes[:1], "de"
+    )
+    sounds = [row.numpy() for row in speech.rows()]
+    assert model.guess_speech(sounds[:1], codes[0])[0] == pytest.approx(
+        system.guess(said(rows=[0]).speech, codes[:1])[0]
+    )
+
+
 def test_it_has_to_be_told_languages_that_it_knows():
     system = built()
     assert system.told_language

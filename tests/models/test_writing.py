@@ -10,7 +10,7 @@ from torch import nn
 from transformers import M2M100Config, M2M100ForConditionalGeneration
 
 from trivium.errors import SettingsError, TriviumError
-from trivium.models.towers.writing import WritingSettings, write
+from trivium.models.towers.writing import WritingSettings, confidences, write
 
 WIDTH, PAD, END = 16, 0, 3
 
@@ -150,3 +150,21 @@ def test_what_cannot_be_written_is_refused():
     net.config.eos_token_id, net.config.pad_token_id = 3, None
     with pytest.raises(SettingsError, match="pad_token_id is None"):
         write(net, states, mask, [1], WritingSettings())
+
+
+@pytest.mark.parametrize("most", [3, 40])
+def test_confidence_is_the_mean_log_probability_of_what_was_written(most):
+    net, prefix, wish = network(4), [1, 5], WritingSettings(beams=1, max_tokens=most)
+    states, mask = encoded([3, 7, 5], extra=2)
+    rows = write(net, states, mask, prefix, wish)
+    found = confidences(net, states, mask, prefix, rows, wish)
+    for row, state, there, told in zip(rows, states, mask, found, strict=True):
+        whole = [*row, END] if len(row) < most else row
+        with torch.no_grad():
+            logs = log_likelihoods(net, state[there], [*prefix, *whole[:-1]])[len(prefix) - 1 :]
+        own = [float(line[token]) for line, token in zip(logs, whole, strict=True)]
+        assert told == pytest.approx(sum(own) / len(own), abs=1e-5)
+
+
+def test_of_no_text_there_is_no_confidence():
+    assert confidences(network(4), *encoded([3]), [1], [], WritingSettings()) == []

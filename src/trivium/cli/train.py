@@ -21,9 +21,9 @@ def recipes(
     if towers:
         from trivium.recipes.backbones import table
 
-        # Where the weights are stands in the docs: names are known by themselves.
-        headers, *rows = ([line[0], *line[2:]] for line in (table()[0], *table()[1]))
-        console.table(headers, rows)
+        headers, lines = table()
+        # Where the weights are is told by docs/backbones.md; networks are known by their names.
+        console.table([headers[0], *headers[2:]], [[line[0], *line[2:]] for line in lines])
         return
     rows = [(name, (make.__doc__ or "").strip().splitlines()[0]) for name, make in RECIPES.items()]
     console.table(("recipe", "what it trains"), rows)

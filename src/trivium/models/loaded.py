@@ -171,6 +171,28 @@ class Model:
         )
 
     @property
+    def tells_confidence(self) -> bool:
+        """Whether it has `guess_speech` and `guess_text`: a system that says how sure it is."""
+        return hasattr(self.system, "guess")
+
+    def guess_speech(
+        self, sounds: Sequence[Samples], language: str, to: str | None = None
+    ) -> list[tuple[str, float]]:
+        """Transcripts, or translations into `to`, and the mean log-probability of their tokens."""
+        guess: Any = self.system.guess
+        return self._of_speech(
+            sounds, lambda places, waves: guess(waves, [language or None] * len(places), to)
+        )
+
+    def guess_text(self, texts: Sequence[str], language: str, to: str) -> list[tuple[str, float]]:
+        """Translations of texts, and the mean log-probability of their tokens."""
+        guess: Any = self.system.guess_text
+        return ordered(
+            by_characters(texts),
+            lambda places: guess([texts[p] for p in places], [language or None] * len(places), to),
+        )
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """What the system labels and scores: speech, text, or both."""
         return tuple(getattr(self.system, "reads", ())) or ("speech",)

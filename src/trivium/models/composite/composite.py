@@ -31,11 +31,12 @@ from trivium.models.system import as_ragged, as_tensor
 from trivium.models.towers import SpeechTower
 from trivium.models.towers.networks import Kind
 from trivium.models.towers.translator import Translator
-from trivium.models.towers.writing import write
+from trivium.models.towers.writing import confidences, write
 from trivium.objectives.distill import Taught, guided_loss, matching_loss
 from trivium.objectives.terms import Pairs, Term
 
 Terms = dict[str, Callable[[], Tensor]]
+Guess = tuple[str, float]  # a text, and the mean log-probability of its tokens
 
 
 class Composite(nn.Module):
@@ -195,23 +196,47 @@ class Composite(nn.Module):
     @torch.inference_mode()
     def transcribe(self, speech: Ragged, languages: Sequence[str | None]) -> list[str]:
         """What is said in utterances of these languages."""
-        numbers = [self.translator.language(language) for language in languages]
-        return self._texts(self._listen(speech, numbers), numbers)
+        return [text for text, _ in self._heard(speech, languages, None)]
 
     @torch.inference_mode()
     def translate_speech(
         self, speech: Ragged, languages: Sequence[str | None], to: str
     ) -> list[str]:
         """What is said in utterances of these languages, in another."""
-        numbers = [self.translator.language(language) for language in languages]
-        wanted = [self.translator.language(to)] * len(numbers)
-        return self._texts(self._listen(speech, numbers), wanted)
+        return [text for text, _ in self._heard(speech, languages, to)]
 
     @torch.inference_mode()
     def translate_text(
         self, texts: Sequence[str], languages: Sequence[str | None], to: str
     ) -> list[str]:
         """Texts of these languages in another."""
+        return [text for text, _ in self._read(texts, languages, to)]
+
+    @torch.inference_mode()
+    def guess(
+        self, speech: Ragged, languages: Sequence[str | None], to: str | None = None
+    ) -> list[Guess]:
+        """As `transcribe`, or `translate_speech`, with how sure it is of each text."""
+        return self._heard(speech, languages, to, sure=True)
+
+    @torch.inference_mode()
+    def guess_text(
+        self, texts: Sequence[str], languages: Sequence[str | None], to: str
+    ) -> list[Guess]:
+        """As `translate_text`, with how sure it is of each text."""
+        return self._read(texts, languages, to, sure=True)
+
+    def _heard(
+        self, speech: Ragged, languages: Sequence[str | None], to: str | None, sure: bool = False
+    ) -> list[Guess]:
+        numbers = [self.translator.language(language) for language in languages]
+        wanted = numbers if to is None else [self.translator.language(to)] * len(numbers)
+        told = torch.tensor(numbers, device=speech.data.device)
+        return self._written(self.translator.read(self.hear(speech, told)).last, wanted, sure)
+
+    def _read(
+        self, texts: Sequence[str], languages: Sequence[str | None], to: str, sure: bool = False
+    ) -> list[Guess]:
         wanted = [self.translator.language(to)] * len(texts)
         if not texts:
             return []
@@ -219,23 +244,21 @@ class Composite(nn.Module):
         rows = Ragged.from_rows(self.preparation.numbers(texts, languages, names))
         rows = rows.to(self.translator.head.weight.device)
         embedded = Ragged(self.translator.embed(rows.data), rows.lengths)
-        return self._texts(self.translator.read(embedded).last, wanted)
+        return self._written(self.translator.read(embedded).last, wanted, sure)
 
-    def _listen(self, speech: Ragged, languages: Sequence[int]) -> Ragged:
-        numbers = torch.tensor(languages, device=speech.data.device)
-        return self.translator.read(self.hear(speech, numbers)).last
-
-    def _texts(self, read: Ragged, languages: Sequence[int]) -> list[str]:
+    def _written(self, read: Ragged, languages: Sequence[int], sure: bool) -> list[Guess]:
         """What the decoder writes of each row, told its language; rows of one at a time."""
-        made: dict[int, str] = {}
-        translator = self.translator
+        made: dict[int, Guess] = {}
+        translator, settings = self.translator, self.settings.writing
         for number in dict.fromkeys(languages):
             rows = [row for row, own in enumerate(languages) if own == number]
-            found = write(
-                translator.network, read.data[rows], read.mask()[rows],
-                [translator.start, number], self.settings.writing,
-            )  # fmt: skip
-            made.update(zip(rows, map(translator.text, found), strict=True))
+            asked = (translator.network, read.data[rows], read.mask()[rows],
+                     [translator.start, number])  # fmt: skip
+            found = write(*asked, settings)
+            means = confidences(*asked, found, settings) if sure else [0.0] * len(found)
+            made.update(
+                zip(rows, zip(map(translator.text, found), means, strict=True), strict=True)
+            )
         return [made[row] for row in range(len(languages))]
 
     def _hear(self, batch: Batch) -> Ragged:

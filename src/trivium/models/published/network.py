@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from trivium.errors import SettingsError
-from trivium.models.towers.writing import WritingSettings
+from trivium.models.towers.writing import WritingSettings, mean_log_probabilities
 
 
 class Written(NamedTuple):
@@ -70,18 +70,7 @@ def confidences(written: Written) -> list[float]:
         [*made, end] if ended else made
         for made, ended in zip(written.made, written.ended, strict=True)
     ]
-    whole = [prefix + row for prefix, row in zip(written.prefixes, rows, strict=True)]
-    longest = max(map(len, whole))
-    tokens = torch.tensor([row + [padding] * (longest - len(row)) for row in whole])
-    tokens = tokens.to(written.network.device)
-    logits = written.network(**written.inputs, decoder_input_ids=tokens[:, :-1]).logits
-    means = []
-    for place, row in enumerate(rows):  # in float32 those of one row at a time
-        start = len(written.prefixes[place])
-        logs = logits[place, start - 1 : start - 1 + len(row)].float().log_softmax(-1)
-        own = tokens[place, start : start + len(row), None]
-        means.append(float(logs.gather(1, own).mean()))
-    return means
+    return mean_log_probabilities(written.network, written.inputs, written.prefixes, rows, padding)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Text decoders at work: transformers' generation over encoder states, batched, with beams."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -68,6 +68,50 @@ def write(
     finally:
         network.train(was_training)
     return [_bare(row, end, padding) for row in made[:, len(prefix) :].tolist()]
+
+
+def confidences(
+    network: Any,
+    states: Tensor,
+    mask: Tensor,
+    prefix: Sequence[int],
+    rows: Sequence[Sequence[int]],
+    settings: WritingSettings,
+) -> list[float]:
+    """How sure a network is of what `write` made: mean log-probabilities, the end included."""
+    from transformers.modeling_outputs import BaseModelOutput
+
+    if not rows:
+        return []
+    end, padding = _special(network, "eos_token_id"), _special(network, "pad_token_id")
+    # A text that was cut has no end.
+    whole = [[*row, end] if len(row) < settings.max_tokens else list(row) for row in rows]
+    outputs = BaseModelOutput(last_hidden_state=states.to(network.dtype))
+    inputs = {"encoder_outputs": outputs, "attention_mask": mask.long(), "use_cache": False}
+    return mean_log_probabilities(network, inputs, [list(prefix)] * len(whole), whole, padding)
+
+
+@torch.no_grad()
+def mean_log_probabilities(
+    network: Any,
+    inputs: Mapping[str, Any],
+    prefixes: Sequence[Sequence[int]],
+    rows: Sequence[Sequence[int]],
+    padding: int,
+) -> list[float]:
+    """The mean log-probability of each row of tokens behind its prefix, in one pass; 0 of none."""
+    whole = [[*prefix, *row] for prefix, row in zip(prefixes, rows, strict=True)]
+    longest = max(map(len, whole))
+    tokens = torch.tensor([row + [padding] * (longest - len(row)) for row in whole])
+    tokens = tokens.to(network.device)
+    logits = network(**inputs, decoder_input_ids=tokens[:, :-1]).logits
+    means = []
+    for place, row in enumerate(rows):  # in float32 those of one row at a time
+        start = len(prefixes[place])
+        logs = logits[place, start - 1 : start - 1 + len(row)].float().log_softmax(-1)
+        own = tokens[place, start : start + len(row), None]
+        means.append(float(logs.gather(1, own).mean()) if row else 0.0)
+    return means
 
 
 def _special(network: Any, name: str) -> int:
