@@ -61,6 +61,7 @@ HOSTILE = {
     "text": (b"a text named .png", "begin with b'a text n'"),
     "huge": (huge_png(30_000, 30_000), "more pixels than the 64,000,000"),
     "large": (huge_png(9_000, 9_000), r"9,000 x 9,000 pixels; at most"),
+    "thin": (huge_png(50_000, 2), r"50,000 x 2 pixels; its sides differ more than 100-fold"),
     "cut": (png(side=64)[:-40], "damaged"),
     "pdf": (b"%PDF-1.4 not a picture", "begin with"),
 }

@@ -10,6 +10,7 @@ from trivium.errors import MediaError
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64_000_000
+MAX_RATIO = 100  # of the sides: towers bring the shorter one to their own size
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 Pixels = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]  # (height, width, 3)
 
@@ -32,6 +33,11 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
                 raise MediaError(
                     f"the picture has {image.width:,} x {image.height:,} pixels; "
                     f"at most {max_pixels:,} are decoded"
+                )
+            if max(image.size) > MAX_RATIO * min(image.size):
+                raise MediaError(
+                    f"the picture has {image.width:,} x {image.height:,} pixels; its sides differ "
+                    f"more than {MAX_RATIO}-fold"
                 )
             return _as_rgb(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
