@@ -49,7 +49,8 @@ Next:{activate}
   trivium library index world-speechclip {out} {folder / "library"} --of picture
   trivium search {folder / "library"} --text "two large red stars" --sheet {folder / "red.html"}
   trivium train clip.tiny --corpus {out} --out {folder / "run"}
-  trivium corpus import your-table.csv {folder / "yours"}""")
+  trivium corpus import your-table.csv {folder / "yours"}
+  trivium serve {folder / "library"}          a page to speak to, and HTTP""")
 
 
 def _show(finding: "Finding") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trivium.cli import bench, corpus, demo, doctor, evaluate, library, study, train, write
+from trivium.cli import bench, corpus, demo, doctor, evaluate, library, serve, study, train, write
 from trivium.errors import TriviumError
 from trivium.version import VERSION
 
@@ -48,6 +48,7 @@ app.command()(library.embed)
 app.command()(write.transcribe)
 app.command()(write.translate)
 app.command()(write.pseudo_label)
+app.command()(serve.serve)
 app.add_typer(study.app, name="study")
 app.add_typer(bench.app, name="bench")
 app.command()(doctor.doctor)

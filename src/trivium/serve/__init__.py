@@ -1,0 +1,1 @@
+"""Models and libraries over HTTP, under the protocols that people already use."""
