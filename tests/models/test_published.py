@@ -268,3 +268,10 @@ def test_folders_that_are_not_whole_are_refused(copied, tmp_path):
     spoiled(copied, "config.json", model_type="bark")
     with pytest.raises(SettingsError, match="model_type 'bark'; those that write here are whisper"):
         published.load(copied, "cpu")
+
+
+def test_it_says_what_it_can(whisper, seamless):
+    able = ("transcribe", "translate_speech", "translate_text")
+    assert [published.load(whisper, "cpu").can(name) for name in able] == [True, True, False]
+    assert [published.load(seamless, "cpu").can(name) for name in able] == [True] * 3
+    assert not published.load(whisper, "cpu").can("classify")

@@ -10,9 +10,12 @@ import pytest
 from tests.conftest import tone
 from tests.serve import bombs
 from tests.serve.toys import WIDTH, Toy, direction, running, send
+from tests.transcripts import made
 from trivium.data.audio import decode_audio, encode_wav
-from trivium.serve.protocols import clock, shortened, subtitles, verbose
+from trivium.models import published
+from trivium.serve.protocols import compression, shortened
 from trivium.serve.refusal import Refusal
+from trivium.serve.served import load_model
 
 SOUND = ("said.wav", encode_wav(tone(1.5)))
 
@@ -52,8 +55,8 @@ def test_a_transcription_in_every_format(client):
 
     assert made("json").text == "24000 samples hi"
     assert made("text") == "24000 samples hi\n"
-    assert made("srt") == "1\n00:00:00,000 --> 00:00:01,500\n24000 samples hi\n\n"
-    assert made("vtt") == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n24000 samples hi\n\n"
+    assert made("srt") == "1\n00:00:00,000 --> 00:00:01,500\n24000 samples hi\n"
+    assert made("vtt") == "WEBVTT\n\n00:00:00.000 --> 00:00:01.500\n24000 samples hi\n"
     told = made("verbose_json")
     assert (told.text, told.language, told.duration) == ("24000 samples hi", "hi", 1.5)
     [segment] = told.segments
@@ -187,12 +190,49 @@ def test_a_real_model_writes_what_it_writes_alone():
     np.testing.assert_allclose(vectors[0], model.embed(speech=SOUND[1]), atol=1e-5)
 
 
-def test_times_of_subtitles():
-    assert clock(0, ",") == "00:00:00,000"
-    assert clock(59.9996, ".") == "00:01:00.000"
-    assert clock(3_723.0405, ",") == "01:02:03,040"
-    assert "-->" not in subtitles("a --> b\n\nc", 1, "srt").splitlines()[2]
-    assert verbose("", 0.5, "en", "transcribe")["segments"][0]["compression_ratio"] == 0
+def test_a_long_sound_has_a_segment_for_each_piece_and_none_for_silence(client):
+    quiet = np.zeros(8 * 16_000, np.float32)
+    long = ("long.wav", encode_wav(np.concatenate([tone(14.0), quiet, tone(6.0)])))
+    wish = {"file": long, "model": "toy"}
+    told = client.audio.transcriptions.create(**wish, response_format="verbose_json")
+    first, *_, last = spoken = [one for one in told.segments if one.text]
+    assert len(spoken) == 2
+    assert (first.start, last.end) == (0, 28)
+    assert first.end == pytest.approx(14, abs=0.2)
+    assert last.start == pytest.approx(22, abs=0.2)
+    assert told.text == f"{first.text} {last.text}"
+    assert told.duration == 28
+    events = list(client.audio.transcriptions.create(**wish, stream=True))
+    assert [event.type for event in events] == ["transcript.text.delta"] * 2 + [
+        "transcript.text.done"
+    ]
+    assert "".join(event.delta for event in events[:2]) == events[2].text == told.text
+    srt = client.audio.transcriptions.create(**wish, response_format="srt")
+    assert srt.count(" --> ") == 2
+
+
+def test_silence_is_written_as_nothing(client):
+    silence = ("still.wav", encode_wav(np.zeros(16_000, np.float32)))
+    assert client.audio.transcriptions.create(file=silence, model="toy").text == ""
+
+
+def test_a_published_whisper_is_served(tmp_path):
+    folder = made.whisper(tmp_path / "whisper")
+    expected = published.load(folder, "cpu").transcribe_speech([decode_audio(SOUND[1])], "hi")
+    with running(load_model, models=(str(folder),), device="cpu") as (url, _):
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0)
+        [told] = client.models.list().data
+        assert told.can == ["transcribe", "translate_speech"]
+        written = client.audio.transcriptions.create(file=SOUND, model=told.id, language="hi")
+        assert written.text == expected[0].strip()
+        with pytest.raises(openai.BadRequestError, match="does not embed text"):
+            client.embeddings.create(model=told.id, input="a")
+        client.close()
+
+
+def test_what_repeats_itself_compresses_more():
+    assert compression("") == 0
+    assert compression("a boat " * 50) > compression("a boat sails by the moon at dawn")
 
 
 def test_dimensions_beyond_the_width_name_both():

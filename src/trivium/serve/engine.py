@@ -7,8 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
-from trivium.data.audio import SAMPLE_RATE_HZ, Samples
-from trivium.data.image import Pixels
+from trivium.data.audio import SAMPLE_RATE_HZ
 from trivium.errors import TriviumError
 from trivium.serve.refusal import Refusal
 from trivium.serve.settings import ServeSettings
@@ -21,11 +20,14 @@ PASS_SAMPLES = 120 * SAMPLE_RATE_HZ
 
 
 class Served(Protocol):
-    """What is asked of a model: `trivium.Model`, or anything like it."""
+    """What every model tells of itself; it has methods for what it says that it can."""
 
     name: str
-    checksum: str
     readme: str
+
+    @property
+    def checksum(self) -> str:
+        """Of its weights."""
 
     @property
     def kinds(self) -> Sequence[str]:
@@ -33,21 +35,6 @@ class Served(Protocol):
 
     def can(self, ability: str) -> bool:
         """Whether it can `transcribe` or `translate_speech`."""
-
-    def embed_speech(self, sounds: Sequence[Samples], language: str) -> Any:
-        """Vectors of 16 kHz sounds."""
-
-    def embed_text(self, texts: Sequence[str], language: str) -> Any:
-        """Vectors of texts."""
-
-    def embed_picture(self, pictures: Sequence[Pixels]) -> Any:
-        """Vectors of RGB pictures."""
-
-    def transcribe_speech(self, sounds: Sequence[Samples], language: str) -> list[str]:
-        """What is said."""
-
-    def translate_speech(self, sounds: Sequence[Samples], language: str, to: str) -> list[str]:
-        """What is said, in another language."""
 
 
 class Ask(NamedTuple):
@@ -208,7 +195,7 @@ def _answers(model: Served, batch: Sequence[Job]) -> list[list[Any] | Exception]
     return [[next(parts) for _ in job.things] for job in batch]
 
 
-def _asked(model: Served, ask: Ask, things: list[Any]) -> Sequence[Any]:
+def _asked(model: Any, ask: Ask, things: list[Any]) -> Sequence[Any]:
     if ask.method == "embed_speech":
         return list(model.embed_speech(things, ask.language))
     if ask.method == "embed_text":
@@ -216,5 +203,5 @@ def _asked(model: Served, ask: Ask, things: list[Any]) -> Sequence[Any]:
     if ask.method == "embed_picture":
         return list(model.embed_picture(things))
     if ask.method == "transcribe":
-        return model.transcribe_speech(things, ask.language)
-    return model.translate_speech(things, ask.language, ask.to)
+        return list(model.transcribe_speech(things, ask.language))
+    return list(model.translate_speech(things, ask.language, ask.to))

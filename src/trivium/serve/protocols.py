@@ -16,6 +16,10 @@ from trivium.serve.engine import Ask, Engine, Method
 from trivium.serve.media import seconds_of, taken
 from trivium.serve.refusal import Refusal, responses
 from trivium.serve.served import Collection
+from trivium.transcripts.formats import as_srt, as_vtt
+from trivium.transcripts.pieces import CuttingSettings, cut
+from trivium.transcripts.recordings import heard, joined
+from trivium.transcripts.transcript import Transcript
 
 router = APIRouter(prefix="/v1")
 Format = Literal["json", "text", "srt", "vtt", "verbose_json"]
@@ -155,32 +159,23 @@ def shortened(vectors: Any, dimensions: int | None) -> Any:
     return kept / np.maximum(np.linalg.norm(kept, axis=1, keepdims=True), 1e-12)
 
 
-def clock(seconds: float, point: str) -> str:
-    """A time of subtitles: 00:01:02,500."""
-    whole = round(seconds * 1_000)
-    hours, rest = divmod(whole, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    return f"{hours:02}:{minutes:02}:{rest // 1_000:02}{point}{rest % 1_000:03}"
-
-
-def subtitles(text: str, seconds: float, form: Literal["srt", "vtt"]) -> str:
-    """A text as one subtitle that lasts as long as the sound."""
-    line = " ".join(text.split()).replace("-->", "→")
-    if form == "srt":
-        return f"1\n{clock(0, ',')} --> {clock(seconds, ',')}\n{line}\n\n"
-    return f"WEBVTT\n\n{clock(0, '.')} --> {clock(seconds, '.')}\n{line}\n\n"
-
-
-def verbose(text: str, seconds: float, language: str, task: str) -> dict[str, Any]:
-    """A text as one segment; what no system here measures is 0."""
-    data = text.encode()
-    ratio = len(data) / len(zlib.compress(data)) if data else 0.0
-    segment = {"id": 0, "seek": 0, "start": 0.0, "end": seconds, "text": text, "tokens": [],
-               "temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": ratio,
-               "no_speech_prob": 0.0}  # fmt: skip
-    return {"task": task, "language": language, "duration": seconds, "text": text,
-            "segments": [segment],
+def verbose(transcript: Transcript, seconds: float, task: str) -> dict[str, Any]:
+    """A transcript with its segments; what no system here measures is 0."""
+    segments = [
+        {"id": number, "seek": 0, "start": one.start_seconds, "end": one.end_seconds,
+         "text": one.text, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0,
+         "compression_ratio": compression(one.text), "no_speech_prob": 0.0}
+        for number, one in enumerate(transcript.segments)
+    ]  # fmt: skip
+    return {"task": task, "language": transcript.language, "duration": seconds,
+            "text": transcript.text, "segments": segments,
             "usage": {"type": "duration", "seconds": math.ceil(seconds)}}  # fmt: skip
+
+
+def compression(text: str) -> float:
+    """How much shorter a text can be said: much, where it repeats itself."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0
 
 
 async def _written(request: Request, form: Spoken, ask: Ask, stream: bool = False) -> Response:
@@ -190,31 +185,31 @@ async def _written(request: Request, form: Spoken, ask: Ask, stream: bool = Fals
     engine.check(ask.method)
     samples = await collection.decoders.sound(await taken(form.file), request.state.held)
     seconds = seconds_of(samples)
-    [text] = await engine.made(ask, [samples])
+    pieces = await collection.off(lambda: cut(samples, CuttingSettings()))
+    texts = await engine.made(ask, heard(samples, pieces))
+    made = joined(pieces, iter(texts), ask.to or ask.language)
     given = {"prompt": form.prompt, "temperature": form.temperature}
     ignored = ", ".join(name for name, value in given.items() if value)
     headers = {IGNORED: ignored} if ignored else {}
     if stream:
-        return StreamingResponse(_events(text), headers=headers, media_type="text/event-stream")
-    if form.response_format in ("srt", "vtt"):
-        return PlainTextResponse(
-            subtitles(text, seconds, form.response_format),
-            headers=headers,
-        )
-    if form.response_format == "text":
-        return PlainTextResponse(f"{text}\n", headers=headers)
+        return StreamingResponse(_events(made), headers=headers, media_type="text/event-stream")
     if form.response_format == "json":
-        return JSONResponse({"text": text}, headers=headers)
-    task = "transcribe" if ask.method == "transcribe" else "translate"
-    return JSONResponse(verbose(text, seconds, ask.to or ask.language, task), headers=headers)
+        return JSONResponse({"text": made.text}, headers=headers)
+    if form.response_format == "verbose_json":
+        task = "transcribe" if ask.method == "transcribe" else "translate"
+        return JSONResponse(verbose(made, seconds, task), headers=headers)
+    write = {"srt": as_srt, "vtt": as_vtt}.get(form.response_format)
+    return PlainTextResponse(write(made) if write else f"{made.text}\n", headers=headers)
 
 
-def _events(text: str) -> Iterator[str]:
-    """A text as a stream: systems here write a whole at once, so there is one piece."""
-    for event in (
-        {"type": "transcript.text.delta", "delta": text},
-        {"type": "transcript.text.done", "text": text},
-    ):
+def _events(transcript: Transcript) -> Iterator[str]:
+    """A transcript as a stream, a piece for each segment with a text."""
+    spoken = [one.text for one in transcript.segments if one.text]
+    told: list[dict[str, str]] = [
+        {"type": "transcript.text.delta", "delta": f"{' ' if place else ''}{text}"}
+        for place, text in enumerate(spoken)
+    ]
+    for event in (*told, {"type": "transcript.text.done", "text": transcript.text}):
         yield f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
     yield "data: [DONE]\n\n"
 

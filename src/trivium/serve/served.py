@@ -26,11 +26,14 @@ T = TypeVar("T")
 
 
 def load_model(name: str, device: str | None) -> Served:
-    """A model by its name or folder."""
+    """A model by its name or folder, trained here or published by others."""
     # Sounds have as many shapes as lengths, and torch would keep what it prepared for a thousand.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+    from trivium.models import published
     from trivium.models.loaded import Model
 
+    if published.find(name) is not None:
+        return published.load(name, device)
     return Model.load(name, device)
 
 

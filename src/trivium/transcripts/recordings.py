@@ -86,27 +86,30 @@ def _of_block(
     wish: Wish,
 ) -> Iterator[tuple[Name, Transcript]]:
     """Transcripts of some recordings; the model is given what is heard of their pieces, at once."""
-    sounds = [
-        samples[slice(*piece.heard)]
-        for _, samples, pieces in block
-        for piece in pieces
-        if piece.heard
-    ]
+    sounds = [sound for _, samples, pieces in block for sound in heard(samples, pieces)]
     made = write(sounds) if sounds else []
     if len(made) != len(sounds):
         raise TriviumError(f"the model wrote {len(made)} texts of {len(sounds)} pieces of sound")
     texts = iter(made)
     for name, _, pieces in block:
-        written = [next(texts).strip() if piece.heard else "" for piece in pieces]
-        yield name, _joined(pieces, written, wish.to or wish.language)
+        yield name, joined(pieces, texts, wish.to or wish.language)
 
 
-def _joined(pieces: Sequence[Piece], texts: Sequence[str], language: str) -> Transcript:
-    """Segments of pieces; pieces in a row in which nothing is heard are one."""
+def heard(samples: Samples, pieces: Sequence[Piece]) -> list[Samples]:
+    """What is heard of pieces; of some that is nothing."""
+    return [samples[slice(*piece.heard)] for piece in pieces if piece.heard]
+
+
+def joined(pieces: Sequence[Piece], texts: Iterator[str], language: str) -> Transcript:
+    """Segments of pieces, with a text for each that is heard.
+
+    Pieces in a row in which nothing is heard are one segment.
+    """
+    written = [next(texts).strip() if piece.heard else "" for piece in pieces]
     segments: list[Segment] = []
     warnings: list[str] = []
     silent_since: int | None = None
-    for place, (piece, text) in enumerate(zip(pieces, texts, strict=True)):
+    for place, (piece, text) in enumerate(zip(pieces, written, strict=True)):
         if piece.heard is None:
             silent_since = piece.start if silent_since is None else silent_since
             if place + 1 < len(pieces) and pieces[place + 1].heard is None:

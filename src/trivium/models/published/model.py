@@ -37,6 +37,8 @@ REPOSITORIES: dict[str, str] = {
         if network.family == "whisper" and network.repository
     },
 }
+# What the family needs for what a model of ours would be asked.
+NEEDS = {"transcribe": "hear", "translate_speech": "hear", "translate_text": "read"}
 FILES = ("generation_config.json", "preprocessor_config.json", "tokenizer.json")
 WRITING = WritingSettings(max_tokens=224)  # as many as Whisper was trained to write
 
@@ -55,6 +57,8 @@ class Published:
     kinds: tuple[Kind, ...] = ()
     tells_confidence = True
     """That it has `guess_speech` and `guess_text`."""
+    readme = ""
+    """No model card of ours."""
 
     def __init__(self, folder: Path, name: str, family: Any) -> None:
         self.name = name
@@ -74,6 +78,10 @@ class Published:
                 while block := file.read(2**22):
                     digest.update(block)
         return digest.hexdigest()
+
+    def can(self, ability: str) -> bool:
+        """Whether it can `transcribe`, `translate_speech`, `translate_text`, into some language."""
+        return ability in NEEDS and hasattr(self._family, NEEDS[ability])
 
     def transcribe_speech(self, sounds: Sequence[Samples], language: str = "") -> list[str]:
         """What is said in 16 kHz sounds of one language."""
