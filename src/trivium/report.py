@@ -97,6 +97,7 @@ def media_kind(data: bytes) -> str:
         b"\x89PNG": "image/png",
         b"\xff\xd8\xff": "image/jpeg",
         b"GIF8": "image/gif",
+        b"BM": "image/bmp",
         b"fLaC": "audio/flac",
         b"OggS": "audio/ogg",
         b"ID3": "audio/mpeg",

@@ -18,7 +18,8 @@ from trivium.errors import MediaError
 from trivium.library import sources
 from trivium.serve.decoding import decode_sound
 from trivium.serve.gate import Allowance, Held
-from trivium.serve.media import Decoders, media_type
+from trivium.report import media_kind
+from trivium.serve.media import Decoders
 from trivium.serve.refusal import Refusal
 from trivium.serve.settings import ServeSettings
 
@@ -190,11 +191,11 @@ def test_what_is_not_known_is_415_and_what_is_broken_422():
 
 
 def test_items_tell_browsers_what_they_are(tmp_path):
-    assert media_type(encode_wav(tone(0.1))) == "audio/wav"
-    assert media_type(encode_flac(tone(0.1))) == "audio/flac"
-    assert media_type(png()) == "image/png"
-    assert media_type(b"<html>") == "application/octet-stream"
+    assert media_kind(encode_wav(tone(0.1))) == "audio/wav"
+    assert media_kind(encode_flac(tone(0.1))) == "audio/flac"
+    assert media_kind(png()) == "image/png"
+    assert media_kind(b"<html>") == "application/octet-stream"
     soundfile.write(tmp_path / "a.mp3", tone(0.2), 16_000, format="MP3")
-    assert media_type((tmp_path / "a.mp3").read_bytes()) == "audio/mpeg"
-    assert media_type(b"RIFF\0\0\0\0WEBPVP8 ") == "image/webp"
+    assert media_kind((tmp_path / "a.mp3").read_bytes()) == "audio/mpeg"
+    assert media_kind(b"RIFF\0\0\0\0WEBPVP8 ") == "image/webp"
     assert ServeSettings().max_seconds == sources.MAX_SECONDS

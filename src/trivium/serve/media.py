@@ -18,21 +18,6 @@ from trivium.serve.settings import MIB, ServeSettings
 
 MODULE = "trivium.serve.decoding"
 LIMITS = ("max_bytes", "max_seconds", "max_rate_hz", "max_channels", "max_pixels", "max_ratio")
-# What a response says it is, by how an item's bytes begin.
-TYPES = {
-    b"RIFF": "audio/wav", b"fLaC": "audio/flac", b"OggS": "audio/ogg", b"ID3": "audio/mpeg",
-    b"\xff\xfb": "audio/mpeg", b"\xff\xf3": "audio/mpeg", b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"BM": "image/bmp",
-    b"II*\0": "image/tiff", b"MM\0*": "image/tiff",
-}  # fmt: skip
-
-
-def media_type(data: bytes) -> str:
-    """What encoded bytes are, for a browser."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "image/webp"
-    found = (kind for magic, kind in TYPES.items() if data.startswith(magic))
-    return next(found, "application/octet-stream")
 
 
 async def taken(file: UploadFile) -> bytes:

@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from trivium.errors import TriviumError
+from trivium.report import media_kind
 from trivium.serve.engine import Ask, Method
-from trivium.serve.media import media_type, taken
+from trivium.serve.media import taken
 from trivium.serve.protocols import ERRORS, Language, encoded
 from trivium.serve.refusal import Refusal, responses
 from trivium.serve.served import Collection
@@ -97,7 +98,8 @@ async def media(
     if data is None:
         raise Refusal(404, f"{id_!r} is a text, which /items/{id_} shows", "no_media")
     request.state.held.add(len(data))
-    return Response(data, media_type=media_type(data), headers={"Content-Security-Policy": SANDBOX})
+    shown = {"Content-Security-Policy": SANDBOX}
+    return Response(data, media_type=media_kind(data), headers=shown)
 
 
 @router.get("/items/{id_:path}", responses=responses(401, 404, 422, 503))
