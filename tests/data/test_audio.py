@@ -137,6 +137,15 @@ HOSTILE = {
 }
 
 
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+def test_what_a_mac_left_beside_a_file_is_not_read(tmp_path, kind):
+    path = tmp_path / f"said.{kind}"
+    soundfile.write(path, tone(0.5), 16_000)
+    alone = decode_file(path)
+    (tmp_path / f"._said.{kind}").write_bytes(b"left by a Mac")
+    np.testing.assert_array_equal(decode_file(path), alone)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_sounds_get_one_sentence(name):
     data, sentence = HOSTILE[name]

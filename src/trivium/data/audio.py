@@ -76,7 +76,8 @@ def decode_file(
 ) -> Samples:
     """16 kHz mono samples of a file, or of a stretch of it, read without loading the rest."""
     try:
-        with soundfile.SoundFile(path) as sound:
+        # By descriptor: of a path libsndfile reads a Mac's `._` file beside it too, and stumbles.
+        with path.open("rb") as file, soundfile.SoundFile(file.fileno(), closefd=False) as sound:
             return _read(sound, limits, start_seconds, seconds)[0]
     except (soundfile.LibsndfileError, OSError) as error:
         reason = _reason(error) if isinstance(error, soundfile.LibsndfileError) else str(error)

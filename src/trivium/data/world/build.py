@@ -5,6 +5,7 @@ alone (the voices start afresh with each), so neither the number of workers, nor
 languages are made, nor a kill in the middle changes a row.
 """
 
+import json
 import multiprocessing
 import os
 import signal
@@ -189,13 +190,18 @@ def _cut(
                     yield Task(make, kind, split, start, stop, language, seed)
 
 
+def _extra(content: Content) -> str:
+    """All that is said or shown, as a key: what must not stand in two splits."""
+    return json.dumps({"content": content.combination})
+
+
 def _picture_row(task: Task, number: int) -> dict[str, Any]:
     scene = content_of(task, number)
     id_ = _content_id(task, number)
     if not isinstance(scene, Scene):
         raise TypeError(f"{id_} is {scene!r}; only scenes have pictures")
     image = draw_png(scene, derive_seed(task.seed, "picture", id_))
-    return {"id": id_, "split": task.split, "image": image, "extra": scene.combination}
+    return {"id": id_, "split": task.split, "image": image, "extra": _extra(scene)}
 
 
 def _text_row(task: Task, number: int) -> tuple[dict[str, Any], Line]:
@@ -213,7 +219,7 @@ def _text_row(task: Task, number: int) -> tuple[dict[str, Any], Line]:
         "language": task.language,
         "translation": line_of(content, target, style).text,
         "translation_language": target,
-        "extra": content.combination,
+        "extra": _extra(content),
     }
     match content:
         case Request():
