@@ -10,7 +10,7 @@ from trivium.cli.terminal import console
 if TYPE_CHECKING:
     from trivium.data.corpora.ingest import Ingested
 
-app = typer.Typer(no_args_is_help=True, help="Look at a corpus, check it, import one.")
+app = typer.Typer(no_args_is_help=True, help="Look at a corpus, check it, import and export one.")
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The corpus folder.")]
 
 
@@ -39,7 +39,12 @@ def world(
 
 
 @app.command()
-def info(folder: Folder) -> None:
+def info(
+    folder: Folder,
+    out: Annotated[
+        Path | None, typer.Option(help="Draw lengths and languages into this .png or .html too.")
+    ] = None,
+) -> None:
     """Rows, hours of speech, languages, speakers, columns and licence."""
     from trivium.data.corpus import Corpus
     from trivium.data.examine.describe import describe, facts_table
@@ -53,6 +58,11 @@ def info(folder: Folder) -> None:
     console.table(*facts_table(facts))
     for table, names in facts.columns.items():
         console.say(f"{table}: {', '.join(names)}")
+    if out:
+        from trivium.data.examine.figures import write_figures
+
+        write_figures(corpus, out)
+        console.say(f"wrote {out}")
 
 
 @app.command()
@@ -115,37 +125,108 @@ def sheet(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A csv, tsv, jsonl or parquet table.")],
-    out: Annotated[Path, typer.Argument(help="The corpus folder to make or continue.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[NAME] SOURCE OUT",
+            help="A csv, tsv, jsonl or parquet table, or NAME and the folder of a published corpus "
+            "(docs/corpora.md lists the names); then the corpus folder to make or continue.",
+        ),
+    ],
+    *,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the pictures, where they lie elsewhere.")
+    ] = None,
+    join: Annotated[
+        Path | None,
+        typer.Option(help="Tables, splits or labels of the corpus, where they lie elsewhere."),
+    ] = None,
+    languages: Annotated[str, typer.Option(help="Which to read, as en,hi; absent, all.")] = "",
+    splits: Annotated[str, typer.Option(help="Which to read; absent, the usual ones.")] = "",
     audio_root: Annotated[
-        Path | None, typer.Option(help="Where relative paths start; the table's folder if absent.")
+        Path | None, typer.Option(help="Where a table's paths start; its folder if absent.")
     ] = None,
     split: Annotated[str, typer.Option(help="Split of rows that name none.")] = "train",
     link: Annotated[bool, typer.Option("--link", help="Keep paths of sounds, not bytes.")] = False,
     name: Annotated[str | None, typer.Option(help="Name of the corpus.")] = None,
-    licence: Annotated[str, typer.Option(help="Terms of use of the data.")] = "unknown",
+    licence: Annotated[
+        str | None, typer.Option(help="Terms of use of the data; the release's own if absent.")
+    ] = None,
 ) -> None:
-    """Make a corpus of your own table with columns audio, text, language, image, ... (any subset).
+    """Make a corpus of your own table, or of a published corpus as it unpacks.
 
-    What cannot be read is skipped, counted, and listed with its reason in rejected.jsonl. An
-    interrupted import continues when the command is repeated.
+    A table has columns audio, text, language, image, ... (any subset). What cannot be read is
+    skipped, counted, and listed with its reason in rejected.jsonl. An interrupted import continues
+    when the command is repeated.
     """
-    from trivium.data.corpora import table
     from trivium.data.corpora.ingest import REJECTED, IngestOptions, ingest
-    from trivium.data.corpus import Card
+    from trivium.data.corpora.readers import Counted, opened
+    from trivium.data.corpora.release import Source
 
-    root = audio_root or source.parent
-    records = table.read(source)
-    made_by = {
-        "command": "corpus import", "table": str(source.resolve()),
-        "audio_root": str(root.resolve()), "split": split, "link": link,
-    }  # fmt: skip
-    card = Card(name=name or out.name, licence=licence, source=f"{source.name}.", made_by=made_by)
-    with console.Progress("import", "rows", table.count(source)) as progress:
+    reader, place, out = _import_words(words)
+    source = Source(place, images, join, _listed(languages), _listed(splits))
+    records, card, promised, total = opened(reader, source)
+    root = place if place.is_dir() else place.parent
+    if reader == "table":
+        root = audio_root or root
+        made_by = {"command": "corpus import", "table": str(place.resolve()),
+                   "audio_root": str(root.resolve()), "split": split, "link": link}  # fmt: skip
+    else:
+        if audio_root:
+            console.warn(f"--audio-root {audio_root} has no effect: it is for tables")
+        made_by = {"command": "corpus import", "reader": reader, **source.described(),
+                   "split": split, "link": link}  # fmt: skip
+    told = {"name": name or (out.name if reader == "table" else card.name), "made_by": made_by,
+            "licence": licence or card.licence}  # fmt: skip
+    with console.Progress("import", "rows", total) as progress:
         options = IngestOptions(root=root, split=split, link=link)
-        result = ingest(records, out, card, options, progress.advance)
+        counted = Counted(records)
+        result = ingest(counted, out, card.model_copy(update=told), options, progress.advance)
         progress.total = progress.done  # lines were counted, and a record may have several
+    for difference in counted.differences(promised):
+        console.say(f"not as released: {difference}")
     _report(result, out, out / REJECTED)
+
+
+def _import_words(words: list[str]) -> tuple[str, Path, Path]:
+    """The reader, the source and the corpus folder that the words of a command name."""
+    from trivium.data.corpora.readers import guessed
+    from trivium.errors import CorpusError
+
+    if len(words) == 2:
+        return guessed(Path(words[0])), Path(words[0]), Path(words[1])
+    if len(words) == 3:
+        return words[0], Path(words[1]), Path(words[2])
+    raise CorpusError(f"an import is [NAME] SOURCE OUT, and this is {' '.join(words)!r}")
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+
+
+@app.command()
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.")],
+    to: Annotated[
+        str, typer.Option(help="table (jsonl and files), hf (parquet) or lhotse (cuts and files).")
+    ] = "table",
+) -> None:
+    """Write a corpus in another format, with every byte of its sounds and pictures.
+
+    What is written can be imported again: `corpus import OUT/table.jsonl`, `corpus import hf OUT`,
+    `corpus import lhotse OUT/cuts.jsonl.gz`.
+    """
+    from trivium.data.corpora.export import export as write
+    from trivium.data.corpus import Corpus
+
+    corpus = Corpus.open(folder)
+    total = sum(corpus.count(table) for table in ("utterances", "sentences"))
+    with console.Progress("export", "rows", total) as progress:
+        sentences = write(corpus, out, to, progress.advance)
+    console.say(f"wrote {console.counted(corpus.card.counts)} to {out}")
+    for sentence in sentences:
+        console.say(sentence)
 
 
 def _report(result: "Ingested", out: Path, rejected: Path) -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from tests.conftest import png
 from tests.data.corpora.test_ingest import ROWS, everything, files, rejected, run, write_csv
-from trivium.data.corpus import Corpus
+from trivium.data.corpus import Corpus, CorpusWriter
+from trivium.data.store import Table
 
 __all__ = ["files"]
 
@@ -86,3 +87,54 @@ def test_a_row_that_moved_to_another_table_is_noticed(files):
     changed = {"id": "it's", "text": "a", "audio": "a.flac"}
     assert run(write_csv(files / "t.csv", [changed]), files / "out").changed == 1
     assert json.loads((files / "out" / "corpus.json").read_text())["counts"] == {"sentences": 1}
+
+
+def test_an_id_may_be_in_two_tables_of_one_source(files):
+    lines = [{"id": "a", "audio": "a.flac", "text": "said"}, {"id": "a", "text": "written"}]
+    source = write_csv(files / "t.csv", lines)
+    assert run(source, files / "out").added == {"utterances": 1, "sentences": 1}
+    assert run(source, files / "out").already == 2
+    write_csv(source, lines[:1])
+    run(source, files / "half")
+    write_csv(source, lines)  # as if interrupted between the two
+    assert run(source, files / "half").added == {"sentences": 1}
+    write_csv(source, [*lines, lines[1]])
+    assert (
+        "the id 'a' occurs twice"
+        in [run(source, files / "out"), rejected(files / "out")][1][0]["reason"]
+    )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_import_killed_between_two_rows_of_an_id_goes_on(files, monkeypatch, order):
+    lines = [{"id": "a", "audio": "a.flac", "text": "said"}, {"id": "a", "text": "written"},
+             {"id": "b", "audio": "b.wav", "text": "more"}][::order]  # fmt: skip
+    source = write_csv(files / "t.csv", lines)
+    monkeypatch.setattr("trivium.data.corpus.COMMIT_ROWS", 1)  # sentences as soon as they come
+    monkeypatch.setattr("trivium.data.corpora.ingest.write_file", fail)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(source, files / "out")
+    monkeypatch.undo()
+    result = run(source, files / "out")
+    assert (result.rejected, result.changed) == (0, 0)
+    corpus = Corpus.open(files / "out")
+    assert corpus.card.counts == {"utterances": 2, "sentences": 1}
+
+
+def fail(*_):
+    raise RuntimeError("killed")
+
+
+def test_the_first_row_of_an_id_is_stored_before_the_second(files, monkeypatch):
+    lines = [{"id": "a", "audio": "a.flac", "text": "said"}, {"id": "a", "text": "written"}]
+    source, seen = write_csv(files / "t.csv", lines), []
+
+    def stop(writer, table, row):
+        if table == "sentences":
+            seen.append(Table(writer.path / "utterances.lance").count())
+        real(writer, table, row)
+
+    real = CorpusWriter.add
+    monkeypatch.setattr(CorpusWriter, "add", stop)
+    run(source, files / "out")
+    assert seen == [1]

@@ -260,10 +260,9 @@ def test_the_sheet_names_no_temporary_file(tmp_path):
     assert "cannot be played: it cannot be read as sound" in page
 
 
-@pytest.mark.parametrize("kind", ["BMP", "TIFF"])
-def test_the_sheet_shows_pictures_that_browsers_do_not(tmp_path, kind):
+def test_the_sheet_shows_pictures_that_browsers_do_not(tmp_path):
     encoded = io.BytesIO()
-    Image.new("RGB", (40, 30), "red").save(encoded, kind)
+    Image.new("RGB", (40, 30), "red").save(encoded, "TIFF")
     page = sheet_of(
         tmp_path,
         pictures=[{"id": "p", "image": encoded.getvalue()}],

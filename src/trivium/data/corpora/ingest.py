@@ -5,7 +5,7 @@ ends in the same table.
 """
 
 import json
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ from trivium.checkpoint import write_file
 from trivium.data import store
 from trivium.data.audio import SoundLimits
 from trivium.data.corpora.media import picture_bytes, sound_columns
-from trivium.data.corpora.record import BadLine, Record, draft, rejection, text_of
-from trivium.data.corpora.stored import ChangedRowError, StoredPictures, StoredRows
+from trivium.data.corpora.record import BadLine, Record, draft, rejection, table_of, text_of
+from trivium.data.corpora.stored import COMPARED, ChangedRowError, StoredPictures, StoredRows
 from trivium.data.corpus import Card, CorpusWriter
 from trivium.errors import CorpusError, MediaError
 from trivium.runtime import cores
@@ -71,9 +71,12 @@ def ingest(
     refused: list[dict[str, Any]] = []
     with CorpusWriter(out, card) as writer, ThreadPoolExecutor(options.threads) as pool:
         pictures, start = StoredPictures(out), _starter(writer, pool, options)
+        pending: set[str] = set()
         for number, (record, outcome) in enumerate(_ahead(records, start, options.threads), 1):
             try:
                 checked = outcome.result()
+                for table, row in checked.rows if checked else ():
+                    _commit_twin(writer, table, row["id"], pending)
                 _add(writer, pictures, checked, result)
             except (CorpusError, MediaError) as error:
                 refused.append(rejection(number, record, error))
@@ -91,16 +94,20 @@ def _starter(
     writer: CorpusWriter, pool: ThreadPoolExecutor, options: IngestOptions
 ) -> Callable[[Record | BadLine], _Outcome]:
     stored = StoredRows(writer.path)
-    seen: set[str] = set()
+    seen: dict[str | None, set[str]] = defaultdict(set)  # ids by table
 
     def start(record: Record | BadLine) -> _Outcome:
         if isinstance(record, BadLine):
             return _failed(CorpusError(record.reason))
+        table = table_of(record)
         try:
-            id_ = _new_id(record, seen)
+            id_ = _new_id(record, seen[table])
         except CorpusError as error:
             return _failed(error)
-        there = writer.has("utterances", id_) or writer.has("sentences", id_)
+        # An id may be in two tables; one that the source had in the other table has moved.
+        there = any(
+            writer.has(name, id_) and (name == table or id_ not in seen[name]) for name in COMPARED
+        )
         return pool.submit(_guarded, record, options, stored if there else None)
 
     return start
@@ -180,6 +187,18 @@ def _check(record: Record, options: IngestOptions) -> _Checked:
         else:
             rows.insert(0, ("pictures", image | {"id": row["picture"], "split": row["split"]}))
     return _Checked(rows, drafted.in_extra, misnamed)
+
+
+def _commit_twin(writer: CorpusWriter, table: str, id_: str, pending: set[str]) -> None:
+    """Of an id in two tables the first row is on the disk before the second is there.
+
+    Else an import killed in between, repeated, would take the first for a row that has moved.
+    """
+    others = [name for name in COMPARED if name != table and name in pending]
+    if table in COMPARED and any(writer.has(name, id_) for name in others):
+        writer.commit()
+        pending.clear()
+    pending.add(table)
 
 
 def _add(

@@ -1,6 +1,7 @@
 """Media of a record: read within limits, decoded once, and put into its row."""
 
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,14 @@ def sound_columns(
 def picture_bytes(image: Media) -> bytes:
     """The bytes of a picture that was decoded to see that it can be."""
     data = media_bytes(image, MAX_BYTES, "picture")
-    open_image(data).close()
+    _decode(data)
     return data
+
+
+@lru_cache(maxsize=8)
+def _decode(data: bytes) -> None:
+    """See that a picture can be decoded, once for captions of it that stand together."""
+    open_image(data).close()
 
 
 def media_bytes(media: Media, max_bytes: int, what: str) -> bytes:

@@ -20,7 +20,7 @@ TEXTS = (
     "split", "speaker", "picture", "text", "language", "translation", "translation_language",
     "label",
 )  # fmt: skip
-COLUMNS = ("id", "audio", "offset", "seconds", "image", *TEXTS, "score")
+COLUMNS = ("id", "audio", "offset", "seconds", "image", *TEXTS, "score", "phones", "extra")
 MAX_SCORE = 3e38  # scores are float32
 MAX_INTEGER_BITS = 10_000  # Python refuses to write out longer ones
 
@@ -65,7 +65,10 @@ def draft(record: Record, root: Path, split: str, link: bool) -> Draft:
     texts = {name: text_of(name, values[name]) for name in TEXTS if name in values}
     audio, image = (media_of(name, values.get(name), root) for name in ("audio", "image"))
     id_ = text_of("id", values.pop("id"))
-    table = _table(texts, audio, image)
+    told = object_of(values.get("extra"))
+    if told is not None:
+        del values["extra"]
+    table = table_of(record)
     if table is None:
         raise CorpusError(
             f"{id_} has no audio, no text and no image; it has {', '.join(values) or 'nothing'}"
@@ -84,14 +87,32 @@ def draft(record: Record, root: Path, split: str, link: bool) -> Draft:
         row["characters"] = len(texts["text"]) if "text" in texts else None
         row["score"] = _score(values)
     if table == "utterances":
+        row["phones"] = phones_of(values.get("phones"))
+        used |= {"phones"} if row["phones"] is not None else set()
         if image:
             row["picture"] = texts.get("picture") or _picture_name(image, id_)
         if link and audio and audio.path:
             row["path"] = str(audio.path.absolute())
             row["offset"] = stretch[0] if stretch else None
-    rest = {name: value for name, value in values.items() if name not in used}
+    rest = {**(told or {}), **{name: v for name, v in values.items() if name not in used}}
     row["extra"] = _as_json(rest) if rest else None
     return Draft(table, row, frozenset(rest), audio, stretch, image)
+
+
+def table_of(record: Record) -> str | None:
+    """The table that a record belongs into, by what it brings; None if it brings nothing."""
+    audio, text, image = (_is_given(record.get(name)) for name in CONTENT)
+    if audio or (image and text):
+        return "utterances"
+    if text:
+        return "sentences"
+    return "pictures" if image else None
+
+
+def _is_given(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return value.get("bytes") is not None or value.get("path") not in (None, "")
+    return value is not None and not (isinstance(value, str) and not value)
 
 
 def text_of(name: str, value: Any) -> str:
@@ -147,6 +168,26 @@ def media_of(name: str, value: Any, root: Path) -> Media | None:
     return Media(None, root / written, written)
 
 
+def phones_of(value: Any) -> list[dict[str, Any]] | None:
+    """Phones with their times, given as a list or as JSON; None if the value is something else."""
+    phones = _parsed(value) if isinstance(value, str) else value
+    if not isinstance(phones, list) or not all(
+        isinstance(phone, Mapping) and {*phone} == {"symbol", "start", "end"} for phone in phones
+    ):
+        return None
+    return [
+        {"symbol": text_of("a phone", phone["symbol"]), "start": number_of("start", phone["start"]),
+         "end": number_of("end", phone["end"])}
+        for phone in phones
+    ]  # fmt: skip
+
+
+def object_of(value: Any) -> Mapping[str, Any] | None:
+    """A column `extra` as an export writes it, an object or JSON of one; None if it is neither."""
+    found = _parsed(value) if isinstance(value, str) else value
+    return found if isinstance(found, Mapping) else None
+
+
 def rejection(number: int, record: Record | BadLine, error: Exception) -> dict[str, Any]:
     """The line of rejected.jsonl on a record: what it is called, and what is wrong with it."""
     named = {}
@@ -160,12 +201,11 @@ def rejection(number: int, record: Record | BadLine, error: Exception) -> dict[s
     return {"record": number, **named, "reason": str(error)}
 
 
-def _table(texts: dict[str, str], audio: Media | None, image: Media | None) -> str | None:
-    if audio or (image and "text" in texts):
-        return "utterances"
-    if "text" in texts:
-        return "sentences"
-    return "pictures" if image else None
+def _parsed(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _stretch(values: dict[str, Any], audio: Media) -> tuple[float, float]:

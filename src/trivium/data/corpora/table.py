@@ -79,7 +79,7 @@ class Lines:
     """Numbered lines of a file, one too long being None; those taken too far can be put back."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._fresh = _numbered(file)
+        self._fresh = numbered(file)
         self._back: deque[Line] = deque()
 
     def take(self) -> Line | None:
@@ -91,7 +91,8 @@ class Lines:
         self._back.extendleft(reversed(lines))
 
 
-def _numbered(file: BinaryIO) -> Iterator[Line]:
+def numbered(file: BinaryIO) -> Iterator[Line]:
+    """Lines with their numbers; of one too long no more is kept than its number."""
     number = 0
     while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
@@ -103,7 +104,8 @@ def _numbered(file: BinaryIO) -> Iterator[Line]:
         yield number, None
 
 
-def _decoded(number: int, line: bytes | None) -> str:
+def decoded(number: int, line: bytes | None) -> str:
+    """The text of a line, or a sentence on why it has none."""
     if line is None:
         raise CorpusError(f"line {number} has more than {MAX_LINE_BYTES:,} bytes")
     try:
@@ -152,7 +154,7 @@ def _header(source: Path) -> str:
     if first is None:
         raise CorpusError(f"{source} is empty (0 bytes)")
     try:
-        return _decoded(*first)
+        return decoded(*first)
     except CorpusError as error:
         raise CorpusError(f"{source}: {error}") from error
 
@@ -179,7 +181,7 @@ def _delimited(source: Path, split: Split) -> Iterator[dict[str, Any] | BadLine]
 
 def _fields(lines: Lines, first: Line, split: Split, width: int) -> list[str]:
     """Fields of the record that begins with a line; a bad one costs that line and no other."""
-    text = _decoded(*first)
+    text = decoded(*first)
     taken: list[Line] = []
     try:
         while (fields := split(text)) is None:
@@ -206,17 +208,17 @@ def _next_quote(lines: Lines, taken: list[Line]) -> str:
         size = sum(len(raw or b"") for _, raw in taken)
         if line is None or len(taken) >= MAX_RECORD_LINES or size > MAX_LINE_BYTES:
             raise CorpusError(f"it opens a quote that the next {len(taken)} lines do not close")
-        text += _decoded(*line)
+        text += decoded(*line)
     return text
 
 
 def _jsonl(source: Path) -> Iterator[dict[str, Any] | BadLine]:
     with source.open("rb") as file:
-        for number, line in _numbered(file):
+        for number, line in numbered(file):
             if line is not None and not line.strip():
                 continue
             try:
-                yield _object(number, json.loads(_decoded(number, line), object_pairs_hook=_pairs))
+                yield _object(number, json.loads(decoded(number, line), object_pairs_hook=_pairs))
             except CorpusError as error:
                 yield BadLine(str(error))
             except (ValueError, RecursionError) as error:
@@ -246,20 +248,30 @@ def _parquet(source: Path) -> Iterator[dict[str, Any] | BadLine]:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(source, buffer_size=2**20)  # else a row group is read whole
+        given = pq.read_schema(source).names
     except (pa.ArrowException, OSError) as error:
         raise CorpusError(f"{source} is not a parquet table: {error}") from error
-    with file:
-        names = [_column(name, n) for n, name in enumerate(file.schema_arrow.names, 1)]
-        _check_names(source, names)
-        _check_content(source, names)
+    names = [_column(name, n) for n, name in enumerate(given, 1)]
+    _check_names(source, names)
+    _check_content(source, names)
+    yield from parquet_rows(source, names)
+
+
+def parquet_rows(
+    source: Path, names: Sequence[str] | None = None
+) -> Iterator[dict[str, Any] | BadLine]:
+    """The rows of a parquet table under these names; those that cannot be read are BadLines."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(source, buffer_size=2**20) as file:  # else a row group is read whole
         # Sounds of unknown size: one row at a time keeps memory that of one sound.
         size = 1 if any(map(_holds_bytes, file.schema_arrow.types)) else PARQUET_ROWS
         for group in range(file.num_row_groups):
             rows, done = file.metadata.row_group(group).num_rows, 0
             try:
                 for batch in file.iter_batches(batch_size=size, row_groups=[group]):
-                    yield from _rows(batch.rename_columns(names))
+                    yield from _rows(batch.rename_columns(names or batch.schema.names))
                     done += len(batch)
             except (pa.ArrowException, OSError) as error:
                 for row in range(done, rows):
