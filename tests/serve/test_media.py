@@ -8,6 +8,8 @@ import signal
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import png, tone
 from tests.serve import bombs
@@ -16,10 +18,10 @@ from trivium.data.audio import SoundLimits, decode_audio, encode_flac, encode_wa
 from trivium.data.image import decode_image
 from trivium.errors import MediaError
 from trivium.library import sources
+from trivium.report import media_kind
 from trivium.serve.decoding import decode_sound
 from trivium.serve.gate import Allowance, Held
-from trivium.report import media_kind
-from trivium.serve.media import Decoders
+from trivium.serve.media import Decoders, trimmed
 from trivium.serve.refusal import Refusal
 from trivium.serve.settings import ServeSettings
 
@@ -188,6 +190,21 @@ def test_limits_of_the_settings_reach_the_processes():
 def test_what_is_not_known_is_415_and_what_is_broken_422():
     unknown, broken = asked(("sound", b"junk" * 9), ("sound", encode_flac(tone(0.5))[:2_000]))
     assert (unknown.status_code, broken.status_code) == (415, 422)
+
+
+@given(before=st.integers(0, 9_000), said=st.integers(1, 9_000), after=st.integers(0, 9_000))
+def test_silence_before_and_after_is_left_out(before, said, after):
+    noise = np.random.default_rng(0).standard_normal(before + said + after) * 1e-4
+    sound = noise.astype(np.float32)
+    sound[before : before + said] += 0.1
+    kept = trimmed(sound)
+    start = np.flatnonzero(sound == kept[0])[0]
+    np.testing.assert_array_equal(kept, sound[start : start + len(kept)])
+    around = 5 * 160
+    assert before - around <= start <= before
+    assert before + said <= start + len(kept) <= before + said + around
+    quiet = np.zeros(1_000, np.float32)
+    assert len(trimmed(quiet)) == 1_000
 
 
 def test_items_tell_browsers_what_they_are(tmp_path):

@@ -17,6 +17,8 @@ from trivium.serve.refusal import Refusal
 from trivium.serve.settings import MIB, ServeSettings
 
 MODULE = "trivium.serve.decoding"
+# What is quieter than the loudest hundredth of a second by so much (30 dB) is silence.
+SILENCE, HUNDREDTH = 1e-3, SAMPLE_RATE_HZ // 100
 LIMITS = ("max_bytes", "max_seconds", "max_rate_hz", "max_channels", "max_pixels", "max_ratio")
 
 
@@ -30,6 +32,14 @@ async def taken(file: UploadFile) -> bytes:
 def seconds_of(samples: Samples) -> float:
     """How long 16 kHz samples last."""
     return len(samples) / SAMPLE_RATE_HZ
+
+
+def trimmed(samples: Samples) -> Samples:
+    """Samples (S,) without the silence before and after, but for 0.04 s of it."""
+    starts = np.arange(0, len(samples), HUNDREDTH)
+    power = np.add.reduceat(np.square(samples, dtype=np.float64), starts)
+    loud = np.flatnonzero(power >= SILENCE * power.max())
+    return samples[max(0, loud[0] - 4) * HUNDREDTH : (loud[-1] + 5) * HUNDREDTH]
 
 
 class Decoders:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from trivium.errors import TriviumError
 from trivium.report import media_kind
 from trivium.serve.engine import Ask, Method
-from trivium.serve.media import taken
+from trivium.serve.media import taken, trimmed
 from trivium.serve.protocols import ERRORS, Language, encoded
 from trivium.serve.refusal import Refusal, responses
 from trivium.serve.served import Collection
@@ -37,6 +37,7 @@ class Queried(BaseModel):
     speech: UploadFile | None = Field(None, description="Search with a sound.")
     image: UploadFile | None = Field(None, description="Search with a picture.")
     language: Language = ""
+    trim: bool = Field(False, description="Leave out the silence before and after a sound.")
     library: Library | None = None
     k: Annotated[int, Field(ge=1, description="How many to find.")] = 10
     of: Kind | None = Field(None, description="Find items of this kind only.")
@@ -76,8 +77,9 @@ async def search(request: Request, form: Annotated[Queried, Form()]) -> Response
     libraries = collection.chosen(form.library)
     check = collection.engine_of(next(iter(libraries.values()))).check
     ask, things = await _decoded(request, kind, [given[kind]], form.language, check)
+    thing = trimmed(things[0]) if form.trim and kind == "speech" else things[0]
     try:
-        found = await collection.found(ask, things[0], libraries, form.k, form.of, form.where)
+        found = await collection.found(ask, thing, libraries, form.k, form.of, form.where)
     except TriviumError as error:
         raise Refusal(422, str(error), "invalid_value") from error
     hits = [{"library": name} | hit.as_dict() for name, hit in found]
