@@ -188,7 +188,7 @@ def sessions(tmp_path):
     folder = tmp_path / "sessions"
     with CorpusWriter(folder, Card(**COLUMNS_OF_CARD)) as writer:
         for number in range(8):
-            session, label = 4 + number % 2, ("ang", "sad")[number // 2 % 2]
+            session, label = 4 + number % 2, ("angry", "sad")[number // 2 % 2]
             speaker = "Bob" if number in (2, 7) else f"Ses{session:02}F"
             name = f"Ses{session:02}F_impro01_F{number:03}"
             writer.add("utterances", utterance(number, id=name, label=label, speaker=speaker))
@@ -201,7 +201,7 @@ def test_a_speaker_of_both_sides_is_refused_by_name(sessions):
     settings, bob = FusedSettings.tiny(), "speaker != 'Bob'"
     rows = Rows(f"id like 'Ses04%' and {bob}", test="id like 'Ses05%'", split=None)
     made = tune([sessions], "emotion", settings, TRAINING, rows, items=2)
-    assert made.settings.labels == ("ang", "sad")
+    assert made.settings.labels == ("angry", "sad")
 
 
 def test_a_fold_is_what_trains_and_what_is_held_out(sessions):

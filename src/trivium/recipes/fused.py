@@ -244,10 +244,10 @@ def large(corpora: Sequence[Path]) -> Recipe:
 def iemocap(corpora: Sequence[Path], session: int = 5) -> Recipe:
     """Four emotions of IEMOCAP, one session held out; begins from `runs/fused.base`.
 
-    Ids are the corpus's own, as `Ses05F_impro01_F000`; labels are `ang`, `hap` (the excited among
-    them), `neu` and `sad`. `session` is the test, and the one behind it is chosen on.
+    Ids are the corpus's own, as `Ses05F_impro01_F000`; labels are `angry`, `happy` (the excited
+    among them), `neutral` and `sad`. `session` is the test, and the one behind it is chosen on.
     """
-    four = "label in ('ang', 'hap', 'neu', 'sad')"
+    four = "label in ('angry', 'happy', 'neutral', 'sad')"
     dev, test = (f"id like 'Ses{number:02}%'" for number in (session % 5 + 1, session))
     rows = Rows(f"{four} and not ({dev} or {test})", f"{four} and {dev}", f"{four} and {test}",
                 split=None)  # fmt: skip

@@ -18,6 +18,7 @@ def librispeech_release(root):
         ("dev-clean", "84", "121123"),
         ("dev-clean", "174", "50561"),
         ("train-clean-100", "19", "198"),
+        ("train-other-500", "20", "205"),
     ):
         folder = root / "LibriSpeech" / part / speaker / chapter
         lines = []
@@ -31,15 +32,15 @@ def librispeech_release(root):
     return Source(root / "LibriSpeech")
 
 
-def test_parts_are_splits_and_ids_those_of_item_files(tmp_path):
+def test_parts_but_those_of_training_are_splits_and_ids_those_of_item_files(tmp_path):
     source = librispeech_release(tmp_path)
     corpus = imported("librispeech", source, tmp_path / "out")
     found = rows(corpus)
     assert columns(corpus, "id", "split", "speaker", "text")[:2] == [
-        ("19-198-0000", "train-clean-100", "19", "IT WAS NUMBER 0"),
-        ("19-198-0001", "train-clean-100", "19", "IT WAS NUMBER 1"),
+        ("19-198-0000", "train", "19", "IT WAS NUMBER 0"),
+        ("19-198-0001", "train", "19", "IT WAS NUMBER 1"),
     ]
-    assert len(found) == 6
+    assert len(found) == 8
     assert {row["language"] for row in found.values()} == {"en"}
     assert found["84-121123-0001"]["extra"] == {"chapter": "121123"}
     items = read_items(put(tmp_path / "dev-clean.item", ITEMS))

@@ -20,7 +20,10 @@ PROMISED: dict[str, int] = {
 
 
 def read(source: Source) -> Iterator[Record | BadLine]:
-    """The utterances of the parts that are there; a part is a split."""
+    """The utterances of the parts that are there.
+
+    A part is a split, but for those of training, which are one and keep their name in `part`.
+    """
     root = locate(source.root, list(PROMISED), EXPECTED)
     there = [part for part in PROMISED if (root / part).is_dir()]
     parts = chosen(source.splits, there, "part", root)
@@ -44,7 +47,9 @@ def _chapter(part: str, speaker: str, chapter: Path) -> Iterator[Record | BadLin
             yield line
             continue
         id_, _, text = line[1].partition(" ")
+        of_training = part.startswith("train")
         yield {
             "id": id_, "audio": str(chapter / f"{id_}.flac"), "text": text, "language": "en",
-            "speaker": speaker, "split": part, "chapter": chapter.name,
+            "speaker": speaker, "split": "train" if of_training else part, "chapter": chapter.name,
+            **({"part": part} if of_training else {}),
         }  # fmt: skip

@@ -42,7 +42,7 @@ class Reader(Protocol):
     USES: tuple[str, ...]
     """Of images, join, languages and splits, those that mean something to it."""
     PROMISED: dict[str, int]
-    """Rows that the release says it has, by split or by language/split."""
+    """Rows that the release says it has, by split, by part of one, or by language/split."""
 
     def read(self, source: Source) -> Iterator[Record | BadLine]:
         """The records, streamed in an order that never changes; what lacks is told at once."""
@@ -111,7 +111,7 @@ def opened(
 
 
 class Counted:
-    """Records on their way, counted by split and by language/split."""
+    """Records on their way, counted by split, by part of one, and by language/split."""
 
     def __init__(self, records: Iterable[Record | BadLine]) -> None:
         self._records = records
@@ -122,6 +122,7 @@ class Counted:
             if not isinstance(record, BadLine):
                 split = record.get("split")
                 self._counts[f"{split}"] += 1
+                self._counts[f"{record.get('part')}"] += 1
                 self._counts[f"{record.get('language')}/{split}"] += 1
             yield record
 
