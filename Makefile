@@ -35,6 +35,8 @@ demo: install   ## make a small corpus, show it, say what to type next
 	@$(BIN)/trivium demo
 
 test: install   ## every test but the long ones, < 15 minutes on 2 cores
+	@command -v chromium >/dev/null \
+	  || echo "no chromium: the page is not tested in a browser; apt-get install chromium adds it"
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
 
 test-slow: install  ## long studies and hundreds of kills

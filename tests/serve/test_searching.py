@@ -15,6 +15,7 @@ from tests.serve.toys import Toy, direction, fetch, running, send
 from trivium.data.audio import decode_audio, encode_flac, encode_wav
 from trivium.data.image import decode_image
 from trivium.library.library import Library
+from trivium.serve.media import trimmed
 from trivium.serve.refusal import Refusal
 from trivium.serve.searching import check_filter
 
@@ -63,6 +64,18 @@ def test_each_kind_of_query_finds_its_own_first(address):
         assert best["id"] == id_
         assert best["cosine"] == pytest.approx(1, abs=1e-3)
         assert best["library"] == "mixed-library"
+
+
+def test_silence_around_a_sound_is_left_out_when_that_is_asked(address):
+    silence = np.zeros(8_000, np.float32)
+    padded = encode_wav(np.concatenate([silence, tone(0.4), silence]))
+    alone = encode_wav(trimmed(decode_audio(padded)))
+
+    def cosines(data, **more):
+        return [hit["cosine"] for hit in found(address, files={"speech": data}, data=more)]
+
+    assert cosines(padded, trim="true") == cosines(alone) != cosines(padded)
+    assert len(alone) < len(padded) / 2
 
 
 def test_what_is_found_is_what_the_library_finds(address, made):

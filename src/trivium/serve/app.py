@@ -89,13 +89,9 @@ def _add_pages(app: FastAPI, collection: Collection) -> None:
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
         """The page."""
-        file = PAGE / "index.html"
-        if file.exists():
-            return FileResponse(file)
-        return HTMLResponse('<!doctype html><title>trivium</title><a href="/docs">/docs</a>')
+        return FileResponse(PAGE / "index.html")
 
-    if PAGE.exists():
-        app.mount("/page", StaticFiles(directory=PAGE), "page")
+    app.mount("/page", StaticFiles(directory=PAGE), "page")
 
 
 def reference(schema: dict[str, Any]) -> str:
