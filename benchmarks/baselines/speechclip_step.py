@@ -7,23 +7,14 @@ ViT-B/32; `--spec` names a JSON file as `trivium bench step` writes it.
     python benchmarks/baselines/speechclip_step.py --batch 8 --seconds 6.4 --steps 3
 """
 
-import argparse
-import json
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from timed_steps import RATE_HZ, Draw, run
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils import flop_counter
 
-RATE_HZ = 16_000
 SPEECH = {
     "hubert": (transformers.HubertConfig, transformers.HubertModel),
     "wav2vec2": (transformers.Wav2Vec2Config, transformers.Wav2Vec2Model),
@@ -78,35 +69,7 @@ class Plain(nn.Module):
         return (F.cross_entropy(similar, own) + F.cross_entropy(similar.T, own)) / 2
 
 
-class Clock:
-    """Times on the device: nothing is waited for until the end."""
-
-    def __init__(self, device: str) -> None:
-        self.gpu = device.startswith("cuda")
-        self.laps: list[tuple[str, Any]] = []
-        self.lap("start")
-
-    def lap(self, stage: str) -> None:
-        """The time since the last lap was this stage's."""
-        mark: Any = time.perf_counter()
-        if self.gpu:
-            mark = torch.cuda.Event(enable_timing=True)
-            mark.record()
-        self.laps.append((stage, mark))
-
-    def stages(self) -> dict[str, float]:
-        """Seconds of each stage."""
-        found = dict.fromkeys(("loader", "forward", "backward", "step"), 0.0)
-        for (_, before), (stage, after) in zip(self.laps, self.laps[1:], strict=False):
-            if self.gpu:
-                after.synchronize()
-                found[stage] += before.elapsed_time(after) / 1e3
-            else:
-                found[stage] += after - before
-        return found
-
-
-def batches(spec: dict[str, Any], model: Plain) -> Callable[[], tuple[Tensor, Tensor, int]]:
+def batches(spec: dict[str, Any], model: Plain) -> Draw:
     """What gives the next batch: waves filled up or cut, pictures, and samples of real sound."""
     device, size = spec["device"], spec["batch"]
     longest = round(spec["longest"] * RATE_HZ)
@@ -119,89 +82,23 @@ def batches(spec: dict[str, Any], model: Plain) -> Callable[[], tuple[Tensor, Te
         shape = (vision.projection_dim,)
     pictures = torch.randn(size, *shape, generator=generator).to(device)
 
-    def draw() -> tuple[Tensor, Tensor, int]:
+    def draw() -> tuple[tuple[Tensor, ...], int]:
         chosen = every[torch.randint(len(every), (size,), generator=generator)]
         lengths = (chosen * RATE_HZ).long().clamp(max=longest)
         starts = torch.randint(RATE_HZ, (size,), generator=generator).tolist()
         waves = torch.stack([noise[start : start + longest] for start in starts])
         waves[torch.arange(longest) >= lengths[:, None]] = 0
-        return waves.to(device), pictures, int(lengths.sum())
+        return (waves.to(device), pictures), int(lengths.sum())
 
     return draw
 
 
-@contextmanager
-def counted() -> Iterator[list[float]]:
-    """Count products; torch does not count the attention of processors by itself."""
-    aten = torch.ops.aten
-    attention = {
-        aten._scaled_dot_product_flash_attention_for_cpu: (
-            lambda q, k, v, *_, **__: flop_counter.sdpa_flop_count(q, k, v)
-        ),
-        aten._scaled_dot_product_flash_attention_for_cpu_backward: (
-            lambda made, q, k, v, *_, **__: flop_counter.sdpa_backward_flop_count(made, q, k, v)
-        ),
-    }
-    found: list[float] = []
-    with flop_counter.FlopCounterMode(display=False, custom_mapping=attention) as counter:
-        yield found
-    found.append(float(counter.get_total_flops()))
-
-
-def resident_peak() -> int:
-    """The most memory this process has held, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says is at first that of the process which started this
-        words = status.read_text().split()
-        return int(words[words.index("VmHWM:") + 1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def measure(spec: dict[str, Any]) -> dict[str, Any]:
-    """Time the steps of a specification, after two others."""
-    device, gpu = spec["device"], spec["device"].startswith("cuda")
-    torch.manual_seed(0)
-    model = Plain(spec).train().to(device)
+def prepare(spec: dict[str, Any]) -> tuple[Plain, Draw]:
+    """The model, and what gives its batches."""
+    model = Plain(spec).train().to(spec["device"])
     if not model.train_speech:
         model.speech.eval()
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=True)
-    draw = batches(spec, model)
-    samples = 0
-
-    def step(clock: Clock) -> int:
-        waves, pictures, real = draw()
-        clock.lap("loader")
-        with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=spec["bf16"]):
-            loss = model(waves, pictures)
-        clock.lap("forward")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clock.lap("backward")
-        optimizer.step()
-        clock.lap("step")
-        return real
-
-    step(Clock(device))
-    with counted() as flops:
-        step(Clock(device))
-    if gpu:
-        torch.cuda.reset_peak_memory_stats()
-    clock = Clock(device)
-    for _ in range(spec["steps"]):
-        samples += step(clock)
-    stages = clock.stages()
-    rows = spec["batch"] * spec["steps"]
-    return {
-        "steps": spec["steps"],
-        "rows": rows,
-        "seconds": samples / RATE_HZ,
-        "padded_seconds": rows * round(spec["longest"] * RATE_HZ) / RATE_HZ,
-        "flops": flops[0] * spec["steps"],
-        "memory_bytes": torch.cuda.max_memory_allocated() if gpu else resident_peak(),
-        "stages": stages,
-    }
+    return model, batches(spec, model)
 
 
 def usual(batch: int, seconds: float, steps: int) -> dict[str, Any]:
@@ -216,30 +113,5 @@ def usual(batch: int, seconds: float, steps: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def main() -> None:
-    """Measure, and print a line or one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--spec", type=Path, help="JSON as `trivium bench step` writes it")
-    parser.add_argument("--batch", type=int, default=128, help="captions a step")
-    parser.add_argument("--seconds", type=float, default=6.4, help="length of each")
-    parser.add_argument("--steps", type=int, default=10, help="steps to time")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    given = parser.parse_args()
-    spec = usual(given.batch, given.seconds, given.steps)
-    if given.spec:
-        spec = json.loads(given.spec.read_text())
-    transformers.logging.set_verbosity_error()
-    found = measure(spec)
-    if given.json:
-        print(json.dumps(found))
-        return
-    wall = sum(found["stages"].values())
-    shares = ", ".join(f"{name} {100 * s / wall:.0f} %" for name, s in found["stages"].items())
-    print(
-        f"{found['seconds'] / wall:,.1f} s of sound a second, {found['flops'] / wall / 1e12:.3g} "
-        f"TFLOP/s, {found['memory_bytes'] / 2**30:.1f} GiB; {shares}"
-    )
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, usual, prepare, 128)

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from trivium import runtime
-from trivium.cli.bench import app
+from trivium.cli.bench import LANGUAGES, app, make_corpus
 from trivium.cli.bench import timing as bench_step
 from trivium.cli.bench.timing import STAGES, WARMING, Marks, Probe, Steps, plain_spec
 from trivium.cli.main import run
 from trivium.data.batch import Batch, Ragged
+from trivium.data.corpus import Corpus
+from trivium.models.composite import Composite
 from trivium.models.speechclip import SpeechClip
 from trivium.models.system import describe_parameters
 from trivium.recipes import recipe, without_weights
@@ -124,6 +126,7 @@ def test_a_probe_sees_the_stages_the_rows_and_the_products_of_the_timed_steps(mo
     # A product of (rows, 4) and (4, 5) is 40 a row: forward twice, and back to the weights.
     assert found.flops == pytest.approx(2 * 3 * 4 * 40)
     assert not probe.saw_pixels
+    assert probe.tokens() == []
     before = probe.marks.stages()
     train()  # nothing watches any more
     assert probe.marks.stages() == before
@@ -222,19 +225,90 @@ def test_there_is_no_plain_loop_for_a_head_of_our_own() -> None:
     assert "ours by 4" in plain_spec(made, tiny_probe())
 
 
+@pytest.fixture
+def plain_step(monkeypatch):
+    """Read a plain loop of the repository."""
+
+    def read(name: str):
+        folder = Path(__file__).parents[2] / "benchmarks" / "baselines"
+        monkeypatch.syspath_prepend(str(folder))
+        found = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        return module
+
+    return read
+
+
 @pytest.mark.parametrize("name", ["speechclip.tiny", "speechclip.base"])
-def test_the_plain_loop_has_the_same_parameters(name) -> None:
-    path = Path(__file__).parents[2] / "benchmarks" / "baselines" / "speechclip_step.py"
-    found = importlib.util.spec_from_file_location("plain_step", path)
-    plain_step = importlib.util.module_from_spec(found)
-    found.loader.exec_module(plain_step)
+def test_the_plain_loop_has_the_same_parameters(name, plain_step) -> None:
     changes = ["settings.text=null", "settings.loss=info_nce"]
     made = without_weights(recipe(name, [Path("x")])).override(changes)
     spec = plain_spec(made, tiny_probe())
     with torch.device("meta"):
-        plain = plain_step.Plain(json.loads(json.dumps(spec)))
+        plain = plain_step("speechclip_step").Plain(json.loads(json.dumps(spec)))
         ours = SpeechClip(made.settings)
     assert describe_parameters(plain) == describe_parameters(ours)
+
+
+def translated_probe() -> Probe:
+    probe = tiny_probe()
+    probe._tokens = [torch.tensor([7, 3]), torch.tensor([9, 4])]
+    return probe
+
+
+def test_the_plain_composite_has_the_same_parameters_and_whole_windows(plain_step) -> None:
+    made = without_weights(recipe("composite.medium", [Path("x")]))
+    # A micro for each step; without a teacher, which is no part of what is trained.
+    made = made.override(["settings.teacher=null", "training.loader.micros_per_step=1"])
+    spec = plain_spec(made, translated_probe())
+    assert (spec["longest"], spec["batch"], spec["micros"]) == (30, 2, 1)
+    assert spec["tokens"] == [7, 3, 9, 4]
+    assert spec["lengths"] == [1, 20, 0.5, 0.5]
+    with torch.device("meta"):
+        plain = plain_step("composite_step").Plain(json.loads(json.dumps(spec)))
+        ours = Composite(made.settings)
+    assert describe_parameters(plain) == describe_parameters(ours)
+
+
+def test_the_plain_composite_draws_fixed_lengths(plain_step) -> None:
+    made = recipe("composite.tiny", [Path("x")])
+    spec = plain_spec(made, translated_probe())
+    assert spec["longest"] == 10  # 500 positions
+    model, draw = plain_step("composite_step").prepare(spec)
+    (spectra, source, target, there), samples = draw()
+    assert spectra.shape == (2, 80, 1000)
+    assert source.shape == target.shape == there.shape == (2, 9)
+    assert set(there.sum(1).tolist()) <= {3, 4, 7, 9}
+    assert (source[~there] == 1).all()
+    assert 2 * 8_000 <= samples <= 2 * 160_000  # what is longer than the window is cut
+    assert torch.isfinite(model(spectra, source, target, there))
+
+
+def test_what_is_made_has_translations_spoken_and_written(tmp_path) -> None:
+    small = ["sources.spoken.seconds=2", "sources.written.items=4"]
+    made = recipe("composite.tiny", [tmp_path / "made"]).override(small)
+    make_corpus(tmp_path / "made", made, 0.3)
+    corpus = Corpus.open(tmp_path / "made")
+    for table in ("utterances", "sentences"):
+        rows = corpus.columns(table, ["language", "translation", "translation_language"])
+        told = rows.to_pylist()
+        assert {row["language"] for row in told} == set(LANGUAGES)
+        assert {row["translation_language"] for row in told} == {LANGUAGES[0]}
+        assert all(row["translation"] for row in told)
+
+
+@pytest.mark.slow
+def test_bench_step_of_a_composite_says_everything_of_both_loops() -> None:
+    small = [*SMALL, "--set", "sources.written.items=4", "--set",
+             "settings.speech.sizes.max_source_positions=100", "--json"]  # fmt: skip
+    shown = CliRunner().invoke(app, ["step", "composite.tiny", *small])
+    assert shown.exit_code == 0, shown.output
+    told = json.loads(shown.stdout)
+    assert told["why no plain"] == ""
+    assert told["plain"]["sound a second"] > 0
+    assert told["plain"]["padding %"] > told["trivium"]["padding %"]
+    assert told["plain"]["rows a step"] == pytest.approx(told["trivium"]["rows a step"], abs=2)
 
 
 @pytest.mark.parametrize(
@@ -244,10 +318,16 @@ def test_the_plain_loop_has_the_same_parameters(name) -> None:
         ({"source": "./somewhere"}, "it knows no tower like ./somewhere"),
     ],
 )
-def test_why_there_is_no_plain_loop(change, why) -> None:
-    made = recipe("speechclip.tiny", [Path("x")])
+@pytest.mark.parametrize("name", ["speechclip.tiny", "composite.tiny"])
+def test_why_there_is_no_plain_loop(name, change, why) -> None:
+    made = recipe(name, [Path("x")])
     made = made.override([f"settings.speech={json.dumps(change)}"])
     assert plain_spec(made, tiny_probe()) == why
+
+
+def test_there_is_no_plain_loop_of_texts_alone() -> None:
+    made = recipe("composite.text", [Path("x")])
+    assert plain_spec(made, tiny_probe()) == "it hears, and settings.speech is null"
 
 
 def test_a_plain_loop_that_fails_or_is_not_there_is_told(monkeypatch, tmp_path) -> None:

@@ -110,6 +110,7 @@ def test_the_constants_of_the_authors():
         assert first.weights == second.weights == recipes.PAPER
         assert sum(recipes.PAPER.values()) == pytest.approx(0.35 + 0.35 + 0.2 + 0.1 + 0.02)
         assert (training.optimizer.lr, training.optimizer.weight_decay) == (2e-5, 0.1)
+        assert training.optimizer.decay == "quadratic"
         steps = first.steps + second.steps
         assert training.optimizer.warmup * steps == pytest.approx(5_000)
         a_step = made.sources["spoken"].seconds * training.loader.micros_per_step

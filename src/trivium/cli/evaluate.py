@@ -17,6 +17,7 @@ ONLY = {
     "--items": ("abx",),
     "--to": ("translation",),
     "--source": ("translation",),
+    "--cascade": ("translation",),
     "--trials": ("verification",),
     "--set": ALL_BUT_RETRIEVAL,
 }
@@ -34,6 +35,7 @@ class Asked:
     items: Path | None
     to: str
     source: str
+    cascade: str
     trials: Path | None
     changes: list[str]
     advance: Callable[[int], None]
@@ -90,6 +92,13 @@ def evaluate(
             "absent, speech, or text for a model that does not hear."
         ),
     ] = "",
+    cascade: Annotated[
+        str,
+        typer.Option(
+            help="translation: a model that writes down speech for MODEL to translate, beside "
+            "what MODEL makes of the speech itself."
+        ),
+    ] = "",
     trials: Annotated[
         Path | None,
         typer.Option(
@@ -112,7 +121,7 @@ def evaluate(
     if task not in TASKS:
         raise TriviumError(f"--task: no task is called {task!r}; {did_you_mean(task, TASKS)}")
     given = (("--layers", layers), ("--items", items), ("--to", to), ("--source", source),
-             ("--trials", trials), ("--set", settings))  # fmt: skip
+             ("--cascade", cascade), ("--trials", trials), ("--set", settings))  # fmt: skip
     for option, value in given:
         if value and task not in ONLY[option]:
             add = " or ".join(f"--task {one}" for one in ONLY[option])
@@ -120,8 +129,8 @@ def evaluate(
     loaded, opened = _loaded(model, task), Corpus.open(corpus)
     with console.Progress("embed" if task == "retrieval" else "measure", "rows") as progress:
         told = TASKS[task](Asked(
-            loaded, opened, split, _listed(languages), layers, items, to, source, trials,
-            settings or [], progress.advance,
+            loaded, opened, split, _listed(languages), layers, items, to, source, cascade,
+            trials, settings or [], progress.advance,
         ))  # fmt: skip
     folder = out or (Path(model) if Path(model).exists() else Path("scores") / model)
     told.found.write(folder)
@@ -193,12 +202,39 @@ def _translation(asked: Asked) -> Told:
         hint = did_you_mean(asked.source, known)
         raise TriviumError(f"--source: nothing to translate is called {asked.source!r}; {hint}")
     settings = translation.TranslationSettings().override(asked.changes)
-    hears = not hasattr(asked.model, "can") or asked.model.can("translate_speech")
-    source: Any = asked.source or ("speech" if hears else "text")
+    if asked.cascade:
+        return _cascade(asked, settings)
+    source: Any = asked.source or ("speech" if _hears(asked.model) else "text")
     found = translation.measure(
         asked.model, asked.corpus, asked.split, source, settings, to=asked.to, **asked.rows
     )
     return Told(found, "percent", found.score, found.remarks)
+
+
+def _cascade(asked: Asked, settings: Any) -> Told:
+    from trivium.errors import TriviumError
+    from trivium.tasks.words import cascade, translation
+
+    if asked.source not in ("", "speech"):
+        raise TriviumError(
+            f"--source {asked.source} is not heard, and --cascade {asked.cascade} writes down "
+            "speech; leave one of them out"
+        )
+
+    def measure(model: Any) -> Any:
+        return translation.measure(model, asked.corpus, asked.split, "speech", settings,
+                                   to=asked.to, **asked.rows)  # fmt: skip
+
+    chain = cascade.Chain(_loaded(asked.cascade, "recognition"), asked.model)
+    chained = cascade.Cascade(**dict(measure(chain)))
+    direct = measure(asked.model) if _hears(asked.model) else None
+    found = cascade.Compared(direct=direct, cascade=chained)
+    return Told(found, "percent", chained.score, found.remarks)
+
+
+def _hears(model: Any) -> bool:
+    """Whether a model translates speech; of one that does not say it is taken for granted."""
+    return not hasattr(model, "can") or bool(model.can("translate_speech"))
 
 
 def _classification(asked: Asked) -> Told:

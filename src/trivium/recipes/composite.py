@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from trivium.data.augment import AugmentSettings
 from trivium.data.corpus import Corpus
@@ -125,7 +126,8 @@ def text(corpora: Sequence[Path]) -> Recipe:
     """
     settings = CompositeSettings(translator=TowerSettings(network="mbart-50"), languages=COVOST)
     steps = 5 * 550_000 // 400
-    training = _paper(Phase(steps=steps, weights={"mt_written": 1.0}), warmup=2_500 / steps)
+    phase = Phase(steps=steps, weights={"mt_written": 1.0})
+    training = _paper(phase, warmup=2_500 / steps, decay="linear")
     written = SourceSettings(
         corpora=tuple(corpora), where="translation is not null", characters=2_500
     )
@@ -160,6 +162,7 @@ def _covost(corpora: Sequence[Path], speech: str) -> Recipe:
         Phase(steps=FROZEN_EPOCHS * epoch, weights=PAPER, freeze=("speech.*",)),
         Phase(steps=(EPOCHS - FROZEN_EPOCHS) * epoch, weights=PAPER),
         warmup=5_000 / (EPOCHS * epoch),
+        decay="quadratic",
     )
     spoken = SourceSettings(
         corpora=tuple(corpora), where="translation is not null", seconds=100, max_seconds=30
@@ -168,13 +171,21 @@ def _covost(corpora: Sequence[Path], speech: str) -> Recipe:
                   training=training)  # fmt: skip
 
 
-def _paper(*phases: Phase, warmup: float) -> TrainingSettings:
-    """The authors' optimizer, but for its decay, which theirs squares."""
+def _paper(
+    *phases: Phase, warmup: float, decay: Literal["linear", "quadratic"]
+) -> TrainingSettings:
+    """The authors' optimizer."""
     return TrainingSettings(
         phases=phases,
         optimizer=OptimizerSettings(
-            lr=2e-5, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1, warmup=warmup, final=0.005
-        ),
+            lr=2e-5,
+            betas=(0.9, 0.98),
+            eps=1e-6,
+            weight_decay=0.1,
+            warmup=warmup,
+            decay=decay,
+            final=0.005,
+        ),  # fmt: skip
         loader=LoaderSettings(micros_per_step=8),
         precision="bf16",
         log_every=50,

@@ -34,7 +34,9 @@ class Signature(Settings):
 
     def __str__(self) -> str:
         """One line: `task:...|corpus:...|...`, without what is empty."""
-        short = {"corpus": self.corpus[:HASH_CHARACTERS], "model": self.model[:HASH_CHARACTERS]}
+        # A cascade names two models, and says so.
+        model = self.model if " " in self.model else self.model[:HASH_CHARACTERS]
+        short = {"corpus": self.corpus[:HASH_CHARACTERS], "model": model}
         parts = ((name, short.get(name, getattr(self, name))) for name in type(self).model_fields)
         return "|".join(f"{name}:{value}" for name, value in parts if value)
 

@@ -243,10 +243,10 @@ def _shown(value: float) -> str:
 
 
 def make_corpus(folder: Path, recipe: "Recipe", caption_seconds: float) -> None:
-    """Noise of the lengths of speech, each with a text and a picture of its own.
+    """Noise of the lengths of speech, each with a text, a translation and a picture of its own.
 
-    Three languages come in turn, and two steps of each of them are made, so that a recipe of one
-    language finds enough.
+    The texts are written sentences too. Three languages come in turn, and two steps of each of
+    them are made, so that a recipe of one language finds enough.
     """
     import numpy as np
 
@@ -266,7 +266,14 @@ def make_corpus(folder: Path, recipe: "Recipe", caption_seconds: float) -> None:
             own = {"id": f"n{number:06}", "split": splits[number % len(splits)]}
             noise = generator.standard_normal(round(seconds * SAMPLE_RATE_HZ), np.float32)
             text = " ".join(generator.choice(WORDS, 8))
-            said = {"text": text, "characters": len(text), "language": LANGUAGES[number % 3]}
+            said = {
+                "text": text,
+                "characters": len(text),
+                "language": LANGUAGES[number % 3],
+                "translation": text,
+                "translation_language": LANGUAGES[0],
+            }
+            writer.add("sentences", {**own, **said})
             writer.add("pictures", {**own, "image": _picture(generator)})
             writer.add("utterances", {**own, **said, "seconds": seconds, "picture": own["id"],
                                       "speaker": f"s{number % 9}",

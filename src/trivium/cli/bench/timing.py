@@ -21,19 +21,21 @@ from torch.utils import flop_counter
 
 from trivium.cli.terminal import console
 from trivium.data.audio import SAMPLE_RATE_HZ
-from trivium.data.batch import Batch
+from trivium.data.batch import Batch, Ragged
 from trivium.errors import SettingsError
 from trivium.models.towers import NETWORKS
+from trivium.models.towers.networks import Kind
 from trivium.runtime import peak_memory_bytes
 from trivium.training.loop import Recipe, build_system, fit
 from trivium.training.place import Place
 
 STAGES = ("loader", "forward", "backward", "step")
 WARMING = 2  # steps before the timed ones; products are counted in the last of them
-BASELINES = {"speechclip": "speechclip_step.py"}  # where the repository is at hand, in:
+# Where the repository is at hand:
 BASELINES_FOLDER = Path(__file__).parents[4] / "benchmarks" / "baselines"
 PLAIN_FAMILIES = ("hubert", "wav2vec2", "clip")
 LONGEST_PLAIN_SECONDS = 15.0  # the authors of M-SpeechCLIP cut and fill up to this
+WHISPER_FRAMES_HZ = 50  # its window has as many positions as frames
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,10 @@ class Probe:
         """Seconds of each sound of the timed steps."""
         return [n / SAMPLE_RATE_HZ for lengths in self._lengths for n in lengths.tolist()]
 
+    def tokens(self) -> list[int]:
+        """Tokens of each text of the timed steps, of translations too."""
+        return [n for lengths in self._tokens for n in lengths.tolist()]
+
     def _work(self) -> float:
         """What products are taken to be proportional to: padded sound, or rows without any."""
         return self._padded or self._rows
@@ -174,6 +180,7 @@ class Probe:
     def _forget(self) -> None:
         self._rows = self._padded = 0
         self._lengths: list[Tensor] = []  # read at the end: a GPU is not waited for
+        self._tokens: list[Tensor] = []
         self.saw_pixels = False
 
     def _before_forward(self, *_: Any) -> None:
@@ -187,6 +194,8 @@ class Probe:
         for batch in batches.values():
             self._rows += len(batch)
             self.saw_pixels |= "pixels" in batch.inputs
+            texts = (batch.inputs.get(name) for name in ("source", "target"))
+            self._tokens += [text.lengths for text in texts if isinstance(text, Ragged)]
             if batch.speech is not None:
                 self._lengths.append(batch.speech.lengths)
                 self._padded += batch.speech.data.numel()
@@ -268,6 +277,15 @@ def plain_spec(recipe: Recipe, probe: Probe) -> dict[str, Any] | str:
     """
     if recipe.system not in BASELINES:
         return f"{recipe.system} has none"
+    told = BASELINES[recipe.system][1](recipe, probe)
+    if isinstance(told, str):
+        return told
+    bf16 = recipe.training.precision == "bf16"
+    return {"lengths": probe.heard(), "steps": probe.steps, "bf16": bf16, "device": probe.device,
+            **told}  # fmt: skip
+
+
+def _speechclip_spec(recipe: Recipe, probe: Probe) -> dict[str, Any] | str:
     settings, lengths = recipe.settings.model_dump(mode="json"), probe.heard()
     if settings["shrink"] > 1 or settings["norm_first"]:
         return f"its head shrinks nothing, and ours by {settings['shrink']}; or has norms elsewhere"
@@ -276,7 +294,7 @@ def plain_spec(recipe: Recipe, probe: Probe) -> dict[str, Any] | str:
         tower = settings[kind]
         network = NETWORKS.get(tower["network"])
         if network is None or network.family not in PLAIN_FAMILIES:
-            return f"it knows no tower like {tower['network'] or tower['source']}"
+            return _unlike(tower)
         sizes[kind] = {**network.sizes[kind], **tower["sizes"]}
         sizes[f"{kind} family"] = network.family
     return {
@@ -285,13 +303,43 @@ def plain_spec(recipe: Recipe, probe: Probe) -> dict[str, Any] | str:
         "speech_sizes": sizes["speech"],
         "picture_sizes": sizes["picture"],
         "cached_pictures": not probe.saw_pixels,
-        "lengths": lengths,
         "longest": min(LONGEST_PLAIN_SECONDS, max(lengths)),
         "batch": max(2, round(len(lengths) / probe.steps)),
-        "steps": probe.steps,
-        "bf16": recipe.training.precision == "bf16",
-        "device": probe.device,
     }
+
+
+def _composite_spec(recipe: Recipe, probe: Probe) -> dict[str, Any] | str:
+    settings, lengths = recipe.settings.model_dump(mode="json"), probe.heard()
+    sizes: dict[str, Any] = {}
+    towers: tuple[tuple[Kind, str], ...] = (("speech", "whisper"), ("translator", "mbart"))
+    for kind, family in towers:
+        tower = settings[kind]
+        if tower is None:
+            return "it hears, and settings.speech is null"
+        network = NETWORKS.get(tower["network"])
+        if network is None or network.family != family:
+            return _unlike(tower)
+        sizes[f"{kind}_sizes"] = {**network.sizes[kind], **tower["sizes"]}
+    window = sizes["speech_sizes"].get("max_source_positions", 1_500) / WHISPER_FRAMES_HZ
+    micros = recipe.training.loader.micros_per_step
+    return {
+        **sizes,
+        "tokens": probe.tokens(),
+        "longest": window,
+        "batch": max(1, round(len(lengths) / probe.steps / micros)),
+        "micros": micros,
+    }
+
+
+def _unlike(tower: Mapping[str, Any]) -> str:
+    return f"it knows no tower like {tower['network'] or tower['source']}"
+
+
+# By system: the file of its plain loop, and what that is told.
+BASELINES: dict[str, tuple[str, Callable[[Recipe, Probe], dict[str, Any] | str]]] = {
+    "speechclip": ("speechclip_step.py", _speechclip_spec),
+    "composite": ("composite_step.py", _composite_spec),
+}
 
 
 def measure_plain(recipe: Recipe, probe: Probe, scratch: Path) -> tuple[Steps | None, str]:
@@ -299,7 +347,7 @@ def measure_plain(recipe: Recipe, probe: Probe, scratch: Path) -> tuple[Steps | 
     spec = plain_spec(recipe, probe)
     if isinstance(spec, str):
         return None, spec
-    script = BASELINES_FOLDER / BASELINES[recipe.system]
+    script = BASELINES_FOLDER / BASELINES[recipe.system][0]
     if not script.exists():
         return None, f"{script.name} is in the repository, which is not at hand"
     path = scratch / "plain.json"
