@@ -175,17 +175,13 @@ def _paper(
     *phases: Phase, warmup: float, decay: Literal["linear", "quadratic"]
 ) -> TrainingSettings:
     """The authors' optimizer."""
+    optimizer = OptimizerSettings(
+        lr=2e-5, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.1, warmup=warmup, decay=decay,
+        final=0.005,
+    )  # fmt: skip
     return TrainingSettings(
         phases=phases,
-        optimizer=OptimizerSettings(
-            lr=2e-5,
-            betas=(0.9, 0.98),
-            eps=1e-6,
-            weight_decay=0.1,
-            warmup=warmup,
-            decay=decay,
-            final=0.005,
-        ),  # fmt: skip
+        optimizer=optimizer,
         loader=LoaderSettings(micros_per_step=8),
         precision="bf16",
         log_every=50,
