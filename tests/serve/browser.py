@@ -39,7 +39,7 @@ def opened(browser, address, **context):
         permissions=["microphone"], viewport={"width": 1100, "height": 800}, **context
     )
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)  # cores may be busy with other tests
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: broken.append(str(error)))
     page.on("console", lambda line: broken.append(line.text) if _is_bug(line) else None)
