@@ -37,6 +37,11 @@ def test_a_signature_is_one_line_without_what_is_empty() -> None:
     assert "|text:13a|" in str(SIGNATURE.model_copy(update={"text": "13a"}))
 
 
+def test_both_models_of_a_cascade_are_told() -> None:
+    signed = SIGNATURE.model_copy(update={"model": "cascade aaaaaaaaaaaa+bbbbbbbbbbbb"})
+    assert "|model:cascade aaaaaaaaaaaa+bbbbbbbbbbbb|" in str(signed)
+
+
 def test_a_score_prints_its_number_chance_and_signature() -> None:
     assert str(score()) == f"recall@10 80.00 (chance 2.00) {SIGNATURE}"
 
