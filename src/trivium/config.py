@@ -1,7 +1,7 @@
 """Settings: frozen, strict, to and from JSON, overridden by `a.b=c`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -135,3 +135,17 @@ def _settings_in(annotation: Any) -> Any:
         return annotation
     found = (_settings_in(argument) for argument in get_args(annotation))
     return next((model for model in found if model is not None), None)
+
+
+def inside(value: object, name: str) -> Iterator[tuple[str, Settings]]:
+    """Settings, and all settings anywhere in them, each with where it stands."""
+    if isinstance(value, Settings):
+        yield name, value
+        for field in type(value).model_fields:
+            yield from inside(getattr(value, field), f"{name}.{field}")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from inside(inner, f"{name}.{key}")
+    elif isinstance(value, tuple):
+        for place, inner in enumerate(value):
+            yield from inside(inner, f"{name}.{place}")

@@ -12,6 +12,7 @@ from trivium.recipes.backbones import restrictions, table
 from trivium.training.state import RunState, readme
 
 ROOT = Path(__file__).parents[2]
+STATE = RunState(step=3, threads=1, world=1, torch="2.13.0")
 
 
 @pytest.fixture
@@ -60,14 +61,23 @@ def test_weights_that_may_not_be_sold_are_marked_everywhere(forbidden):
     assert "settings.speech" in sentence
     assert "CC-BY-NC-4.0" in sentence
     assert "not for commercial use" in row("hubert-base")["licence"]
-    state = RunState(step=3, threads=1, world=1, torch="2.13.0")
-    card = readme(recipe, {}, state, None)
+    card = readme(recipe, {}, STATE, None)
     assert "| settings.speech | facebook/hubert-base-ls960 | CC-BY-NC-4.0, **not for" in card
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("tuned.intents", "| settings.encoder.start | ./runs/joint.world_tlm_ctc | as its card"),
+        ("fused.iemocap", "| settings.start | runs/fused.base | as its card"),
+    ],
+)
+def test_a_card_names_the_run_that_another_begins_with(name, row):
+    card = readme(RECIPES[name]([Path("anywhere")]), {}, STATE, None)
+    assert row in card
 
 
 def test_weights_that_may_be_sold_are_not():
     recipe = RECIPES["speechclip.base"]([Path("anywhere")])
     assert restrictions(recipe) == []
-    assert "not for commercial" not in readme(
-        recipe, {}, RunState(step=3, threads=1, world=1, torch="2.13.0"), None
-    )
+    assert "not for commercial" not in readme(recipe, {}, STATE, None)

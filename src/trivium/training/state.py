@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from trivium import checkpoint
-from trivium.config import Settings, read_json
+from trivium.config import Settings, inside, read_json
 from trivium.data.corpus import Card
 from trivium.data.source import Source
 from trivium.errors import SettingsError
@@ -277,7 +277,7 @@ def readme(
         "\n".join(["| role | corpus | split | licence | source | fingerprint |",
                    "|---|---|---|---|---|---|", *rows]),
     ]  # fmt: skip
-    weights = _published(recipe)
+    weights = _begun_with(recipe)
     if weights:
         parts += ["## Weights it began with", weights]
     if evaluation is not None:
@@ -285,8 +285,8 @@ def readme(
     return "\n\n".join(parts) + "\n"
 
 
-def _published(recipe: Recipe) -> str:
-    """A table of the published weights in a recipe's towers; nothing where there are none."""
+def _begun_with(recipe: Recipe) -> str:
+    """A table of published weights and of runs that a recipe begins with; nothing without any."""
     found = ((name, published(tower)) for name, tower in towers_in(recipe.settings))
     rows = [
         f"| {name} | {network.repository} | {network.licence}"
@@ -294,7 +294,11 @@ def _published(recipe: Recipe) -> str:
         for name, network in found
         if network is not None
     ]
-    return "\n".join(["| tower | weights | licence |", "|---|---|---|", *rows]) if rows else ""
+    starts = [("start", recipe.start)]
+    starts += [(f"{name}.start", getattr(inner, "start", None))
+               for name, inner in inside(recipe.settings, "settings")]  # fmt: skip
+    rows += [f"| {name} | {start} | as its card says |" for name, start in starts if start]
+    return "\n".join(["| what | weights | licence |", "|---|---|---|", *rows]) if rows else ""
 
 
 def _scores(line: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from trivium.checkpoint import shipped
-from trivium.config import Settings
+from trivium.config import Settings, inside
 from trivium.errors import SettingsError, did_you_mean
 
 Kind = Literal["speech", "picture", "text", "translator"]
@@ -322,19 +322,11 @@ class TowerSettings(Settings):
         return NETWORKS[self.network]
 
 
-def towers_in(value: object, name: str = "settings") -> Iterator[tuple[str, TowerSettings]]:
+def towers_in(settings: Settings) -> Iterator[tuple[str, TowerSettings]]:
     """The towers anywhere in settings, each with where it stands there."""
-    if isinstance(value, TowerSettings):
-        yield name, value
-    elif isinstance(value, Settings):
-        for field in type(value).model_fields:
-            yield from towers_in(getattr(value, field), f"{name}.{field}")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from towers_in(inner, f"{name}.{key}")
-    elif isinstance(value, tuple):
-        for place, inner in enumerate(value):
-            yield from towers_in(inner, f"{name}.{place}")
+    for name, inner in inside(settings, "settings"):
+        if isinstance(inner, TowerSettings):
+            yield name, inner
 
 
 def published(tower: TowerSettings) -> Network | None:
