@@ -6,6 +6,7 @@ reads (`no_readers`). The tables of a corpus are in SCHEMAS; those of a library 
 """
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -278,6 +279,15 @@ class Table:
                 raise CorpusError(
                     f"{self.name} have no column {name!r}; {did_you_mean(name, known)}"
                 )
+
+
+def extra_of(row: Row) -> dict[str, Any]:
+    """What the source said of a row beyond the columns; nothing where its JSON is no object."""
+    try:
+        said = json.loads(row.get("extra") or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
 
 
 def to_arrow(table: str, rows: Sequence[Row]) -> pa.Table:

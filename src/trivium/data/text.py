@@ -10,6 +10,14 @@ from typing import Literal
 
 from trivium.errors import SettingsError, did_you_mean
 
+# The key of `extra` under which the second sentence of a pair stands.
+SECOND = "second"
+
+
+def joined(*sentences: str) -> str:
+    """Sentences as one text, with a tab between them and none in them."""
+    return "\t".join(sentence.replace("\t", " ") for sentence in sentences)
+
 
 def raw(text: str) -> str:
     """The text as it stands."""

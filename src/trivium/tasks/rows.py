@@ -1,6 +1,5 @@
 """Rows that a model is asked about: those of a split that have what it needs, block by block."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -9,7 +8,8 @@ import numpy as np
 from trivium.config import Settings
 from trivium.data.audio import Samples
 from trivium.data.corpus import SOUND_COLUMNS, Corpus
-from trivium.data.store import Row
+from trivium.data.store import Row, extra_of
+from trivium.data.text import SECOND, joined
 from trivium.errors import TriviumError
 
 # Rows that are decoded and handed to a model at a time: it sorts and batches them as it likes.
@@ -18,8 +18,6 @@ BLOCK_ROWS = 256
 NAMED = 3
 # In place of the name of a split: rows of all of them.
 ALL_SPLITS = "*"
-# The key of `extra` under which the second sentence of a pair stands.
-SECOND = "second"
 
 Answer = TypeVar("Answer")
 Table = Literal["utterances", "sentences"]
@@ -160,17 +158,13 @@ def answers(
 
 def text_of(row: Row) -> str:
     """The text of a row; of a pair of sentences both, with a tab between them."""
-    pair = (row["text"], key_of(row, SECOND))
-    return "\t".join(text.replace("\t", " ") for text in pair if text is not None)
+    second = key_of(row, SECOND)
+    return joined(row["text"]) if second is None else joined(row["text"], second)
 
 
 def key_of(row: Row, key: str) -> str | None:
     """What the source said of a row under a key of `extra`, as text; None where it said nothing."""
-    try:
-        said = json.loads(row.get("extra") or "null")
-    except json.JSONDecodeError:  # the made world writes words
-        return None
-    value = said.get(key) if isinstance(said, dict) else None
+    value = extra_of(row).get(key)
     return None if value is None or value == "" else str(value)
 
 

@@ -4,7 +4,6 @@ A row that lacks what its objective needs is left out of its micro, counted, and
 Of a micro may be nothing left.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 
 from trivium.data.batch import Batch, Ragged
+from trivium.data.store import extra_of
+from trivium.data.text import SECOND, joined
 from trivium.errors import TriviumError
 from trivium.models.joint.characters import Characters, frames_needed
 from trivium.models.joint.preparation import FAULTS as OF_TEXTS
@@ -21,8 +22,6 @@ from trivium.models.tuned.encoder import Encoder
 from trivium.models.tuned.heads import Decoder
 from trivium.models.tuned.settings import TunedSettings
 
-# The key of `extra` under which the second sentence of a pair stands.
-SECOND = "second"
 # What is wrong with a row, if anything.
 Fault = str | None
 FAULTS: dict[str, str] = {
@@ -147,23 +146,9 @@ def column(batch: Batch, name: str) -> tuple[Any, ...]:
 
 def _texts(batch: Batch, pairs: bool = False) -> list[str | None]:
     """Texts, or pairs of them with a tab between; None of a row that has no second one."""
-    texts: list[str | None] = [_flat(text) for text in column(batch, "text")]
+    texts = [joined(text or "") for text in column(batch, "text")]
     if not pairs:
-        return texts
-    others = [_flat(_told(extra).get(SECOND)) for extra in column(batch, "extra")]
-    return [f"{text}\t{other}" if other else None
+        return [*texts]
+    others = [extra_of({"extra": extra}).get(SECOND) for extra in column(batch, "extra")]
+    return [joined(text, str(other)) if other else None
             for text, other in zip(texts, others, strict=True)]  # fmt: skip
-
-
-def _flat(text: Any) -> str:
-    """A text without tabs, which stand between sentences."""
-    return "" if text is None else str(text).replace("\t", " ")
-
-
-def _told(extra: str | None) -> dict[str, Any]:
-    """What the JSON of a row says; nothing where it is no object."""
-    try:
-        told = json.loads(extra or "{}")
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
