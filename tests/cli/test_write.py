@@ -134,6 +134,10 @@ def test_lines_of_stdin_and_files_that_are_no_text(command, models):
     code, output, _ = command("translate", *options, given="one\n\ntwo\n")
     assert code == 0
     assert [bool(line) for line in output.splitlines()] == [True, False, True]
+    parted = "one\u2028still one\r\ntwo\x0cstill two\n"
+    code, output, _ = command("translate", *options, given=parted)
+    assert code == 0
+    assert output.count("\n") == 2
     Path("latin.txt").write_bytes("é".encode("latin-1"))
     code, output, errors = command("translate", "latin.txt", "lines.txt", "no.txt", *options)
     assert code == 2

@@ -185,12 +185,36 @@ def test_columns_come_later_and_keep_their_type(tagged, tmp_path):
     [late] = tagged.search(text="late", where="place = 'x'")
     assert late.item["age"] == 1
     assert "place" not in tagged.near(late.id, k=1)[0].item
-    for value in ("old", True):
-        wrong = [("sentences", {"id": "w", "text": "w", "extra": json.dumps({"age": value})})]
-        made = corpus(tmp_path / f"wrong-{value}", wrong)
-        with pytest.raises(CorpusError, match=f"w: age is {value!r}, and the library has a column"):
-            tagged.index(made.path)
-    assert len(tagged) == 31
+    for value in ("old", True, float("nan")):
+        other = [("sentences", {"id": "w", "text": "w", "extra": json.dumps({"age": value})})]
+        made = corpus(tmp_path / f"other-{value}", other)
+        tagged.index(made.path)
+        [found] = tagged.search(text="w", where=f"id like 'other-{value}%'")
+        assert "age" not in found.item
+    assert len(tagged) == 34
+
+
+def test_a_column_of_several_types_is_text(tmp_path):
+    ages = (5, "unknown", 2**60, None)
+    rows = [
+        ("sentences", {"id": f"r{n}", "text": f"row {n}", "extra": json.dumps({"age": age})})
+        for n, age in enumerate(ages)
+    ]
+    library = Library.create(tmp_path / "library", "toy", Toy())
+    library.index(corpus(tmp_path / "mixed", rows).path)
+    found = {hit.id[-1]: hit.item.get("age") for hit in library.search(text="row", k=4)}
+    assert found == {"0": "5", "1": "unknown", "2": str(2**60), "3": None}
+
+
+def test_a_column_of_ones_own_takes_no_score_away(tmp_path):
+    extra = json.dumps({"cosine": "0.9", "library": "Bodleian"})
+    library = Library.create(tmp_path / "library", "toy", Toy())
+    rows = [("sentences", {"id": "a", "text": "a", "extra": extra})]
+    library.index(corpus(tmp_path / "c", rows).path)
+    [hit] = library.search(text="a")
+    told = hit.as_dict()
+    assert told["cosine"] == pytest.approx(1, abs=1e-3)
+    assert (told["extra_cosine"], told["extra_library"]) == ("0.9", "Bodleian")
 
 
 def test_a_corpus_that_grew_is_embedded_where_it_grew(tagged, tmp_path):

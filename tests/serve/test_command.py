@@ -134,7 +134,16 @@ def test_a_key_is_not_shown():
 def test_names_that_a_server_answers_to():
     assert ServeSettings().called == ("127.0.0.1", "localhost", "::1")
     assert ServeSettings(host="0.0.0.0").called == ("*",)
-    assert ServeSettings(host="0.0.0.0", hosts=("a.example",)).called == ("a.example",)
+    assert ServeSettings(host="::").called == ("*",)
+    assert ServeSettings(host="192.168.1.5").called == ("192.168.1.5",)
+    assert ServeSettings(host="0.0.0.0", hosts=("A.example",)).called == ("a.example",)
+
+
+def test_what_is_given_counts_though_it_is_nothing(monkeypatch):
+    with pytest.raises(SettingsError, match=r"api_key.*at least 8"):
+        ServeSettings.from_environment({}, {"api_key": ""})
+    told = ServeSettings.from_environment({"TRIVIUM_SERVE_LIBRARIES": "a, b"}, {})
+    assert [str(path) for path in told.libraries] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,10 @@ def test_filters_may_compare(where):
     ["repeat(text, 1000000000) = 'x'", "length (text) > 3", 'x = "repeat"(text, 9)',
      "a.b(text) = 1", "text = '' or repeat('''', 9) = ''", "`repeat`(text, 9) = 'x'",
      "x = 'it''s' and regexp_match(text, 'x')", "repeat/**/(text, 9) = 'x'",
-     r"x = E'\'' or repeat(text, 9) = ''", "x = $$'$$ or repeat(text, 9) = ''", "x -- '\n(1)"],
+     r"x = E'\'' or repeat(text, 9) = ''",
+     """"'" is not null and length(repeat(text, 9)) > 2 and "'" is not null""",
+     "`'` is null or repeat(text, 3) = 'x'", """'"' = 'a' or repeat(text, 3) = '"'""",
+     "x = $$'$$ or repeat(text, 9) = ''", "x -- '\n(1)"],
 )  # fmt: skip
 def test_filters_call_nothing(where):
     with pytest.raises(Refusal, match="the filter"):

@@ -13,8 +13,8 @@ from trivium.transcripts.hearing import hear
 av = pytest.importorskip("av")
 
 
-def film(path, codec, samples, pictures=False):
-    """A film of two equal channels at 48 kHz; `pictures` alone if there are no samples."""
+def film(path, codec, samples, pictures=False, layout="stereo"):
+    """A film of equal channels at 48 kHz; `pictures` alone if there are no samples."""
     with av.open(str(path), "w") as container:
         if pictures:
             stream = container.add_stream("mpeg4", rate=5)
@@ -24,12 +24,13 @@ def film(path, codec, samples, pictures=False):
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
         if len(samples):
-            stream = container.add_stream(codec, rate=48_000, layout="stereo")
-            both = np.ascontiguousarray(np.stack([np.repeat(samples, 3)] * 2))
-            frame = av.AudioFrame.from_ndarray(both, format="fltp", layout="stereo")
+            stream = container.add_stream(codec, rate=48_000, layout=layout)
+            channels = [np.repeat(samples, 3)] * (2 if layout == "stereo" else 1)
+            both = np.ascontiguousarray(np.stack(channels))
+            frame = av.AudioFrame.from_ndarray(both, format="fltp", layout=layout)
             frame.sample_rate, frame.pts = 48_000, 0
             fit = av.AudioResampler(
-                stream.format, "stereo", 48_000, stream.codec_context.frame_size or 960
+                stream.format, layout, 48_000, stream.codec_context.frame_size or 960
             )
             for part in [*fit.resample(frame), *fit.resample(None)]:
                 container.mux(stream.encode(part))
@@ -37,10 +38,11 @@ def film(path, codec, samples, pictures=False):
     return path
 
 
+@pytest.mark.parametrize("layout", ["stereo", "mono"])
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "aac"), ("a.webm", "libopus")])
-def test_the_sound_of_a_film_is_as_loud_and_long_as_it_was(tmp_path, name, codec):
+def test_the_sound_of_a_film_is_as_loud_and_long_as_it_was(tmp_path, name, codec, layout):
     samples = tone(1.5)
-    found = hear(film(tmp_path / name, codec, samples))
+    found = hear(film(tmp_path / name, codec, samples, layout=layout))
     assert found.dtype == np.float32
     assert len(found) == pytest.approx(len(samples), abs=1600)
     middle = slice(6_000, 18_000)

@@ -55,7 +55,7 @@ def serve(
         )
     given = {"libraries": libraries, "models": model, "host": host, "port": port,
              "api_key": api_key, "device": device}  # fmt: skip
-    told = {name: value for name, value in given.items() if value}
+    told = {name: value for name, value in given.items() if value not in (None, [])}
     settings = ServeSettings.from_environment(os.environ, told).override(overrides or ())
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

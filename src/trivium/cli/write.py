@@ -238,7 +238,8 @@ def _lines(file: Path) -> list[str]:
 
     try:
         data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return data.decode("utf-8-sig").splitlines()
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        return text.removesuffix("\n").split("\n") if text else []
     except OSError as error:
         raise MediaError(f"{file} cannot be read: {(error.strerror or '').lower()}") from error
     except UnicodeDecodeError as error:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from trivium.data import store
 from trivium.data.store import Row, Rows, Table
-from trivium.errors import CorpusError, TriviumError
+from trivium.errors import TriviumError
 from trivium.library.exact import Halves
 from trivium.library.nearest import Allowed, Nearest
 
@@ -143,16 +143,12 @@ def _to_arrow(rows: Sequence[Row], vectors: Halves, schema: pa.Schema) -> pa.Tab
 
 
 def _value(row: Row, field: pa.Field) -> Any:
-    """What a row has in a column; texts may be of anything, numbers are numbers."""
+    """What a row has in a column; texts may be of anything, and what is no number is absent."""
     value = row.get(field.name)
     if value is None or field.type == pa.string():
         return value if value is None else str(value)
-    if isinstance(value, bool) != (field.type == pa.bool_()) or isinstance(value, str):
-        raise CorpusError(
-            f"{row['id']}: {field.name} is {value!r}, and the library has a column of that name "
-            f"of type {field.type}; rename one, or index into another library"
-        )
-    return value
+    fits = isinstance(value, bool) == (field.type == pa.bool_()) and not isinstance(value, str)
+    return value if fits else None
 
 
 def _kind(value: object) -> pa.DataType:
@@ -162,9 +158,12 @@ def _kind(value: object) -> pa.DataType:
 
 
 def _add_columns(table: Table, rows: Sequence[Row]) -> None:
-    """Columns that a source has of its own; of the type that their first values tell."""
-    first: dict[str, Any] = {}
+    """Columns that a source has of its own; text where its values are of several types."""
+    kinds: dict[str, set[pa.DataType]] = {}
     for row in rows:
-        first = {name: value for name, value in row.items() if value is not None} | first
-    for name in first.keys() - set(table.schema.names):
-        table.dataset.add_columns(pa.field(name, _kind(first[name])))
+        for name, value in row.items():
+            if value is not None:
+                kinds.setdefault(name, set()).add(_kind(value))
+    for name in kinds.keys() - set(table.schema.names):
+        several = len(kinds[name]) > 1
+        table.dataset.add_columns(pa.field(name, pa.string() if several else kinds[name].pop()))

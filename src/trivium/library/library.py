@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from trivium.data import store
 from trivium.data.store import Table
 from trivium.errors import CorpusError, MediaError, SettingsError, TriviumError, did_you_mean
 from trivium.library import nearest, tune
-from trivium.library.embedding import Embedder, Vectors, unit
+from trivium.library.embedding import ARGUMENTS, Embedder, Vectors, unit
 from trivium.library.indexing import CARD, Card, Indexed, Indexing
 from trivium.library.items import TABLE, Items
 from trivium.library.nearest import IndexCard
@@ -22,7 +22,7 @@ from trivium.library.sources import Source, open_source
 from trivium.models.loaded import Model, Picture, Sound
 from trivium.models.towers.networks import Kind
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = tuple(ARGUMENTS)
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Hit:
         return str(self.item["kind"])
 
     def as_dict(self) -> dict[str, Any]:
-        """Score and item as one, for JSON; an item may have a score of its own."""
-        return {"cosine": round(self.score, 6)} | self.item
+        """Score and item as one, for JSON."""
+        return {"cosine": 0.0} | self.item | {"cosine": round(self.score, 6)}
 
 
 class Library:

@@ -5,6 +5,7 @@ An entry has a stamp that changes with its content, so that what was embedded on
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,19 @@ KINDS: dict[str, Kind] = {
     ".txt": "text",
 }
 # What a library says of every item; other columns are the source's own.
-TOLD = ("id", "kind", "source", "language", "speaker", "seconds", "text", "stamp", "vector")
+TOLD = (
+    "id",
+    "kind",
+    "source",
+    "language",
+    "speaker",
+    "seconds",
+    "text",
+    "stamp",
+    "vector",
+    "cosine",
+    "library",
+)  # the last two of what is found
 # Columns of a corpus that are no news of an item.
 SILENT = ("id", "path", "offset", "characters", "phones", "extra")
 
@@ -261,9 +274,17 @@ def _own_columns(extra: str | None) -> dict[str, Any]:
     for name, value in values.items():
         plain = re.sub(r"\W", "_", name).lower()
         plain = f"extra_{plain}" if plain in TOLD or not plain.strip("_") else plain
-        simple = isinstance(value, (str, bool, int, float))
-        found[plain] = value if simple else json.dumps(value, ensure_ascii=False)
+        found[plain] = _own_value(value)
     return found
+
+
+def _own_value(value: object) -> str | bool | float | None:
+    """What a column of numbers or of texts can hold: neither NaN nor what float64 would round."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, (str, bool, float)) or (isinstance(value, int) and abs(value) <= 2**53):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _heard(samples: Samples) -> Samples:

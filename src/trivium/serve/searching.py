@@ -82,7 +82,7 @@ async def search(request: Request, form: Annotated[Queried, Form()]) -> Response
         found = await collection.found(ask, thing, libraries, form.k, form.of, form.where)
     except TriviumError as error:
         raise Refusal(422, str(error), "invalid_value") from error
-    hits = [{"library": name} | hit.as_dict() for name, hit in found]
+    hits = [hit.as_dict() | {"library": name} for name, hit in found]
     return JSONResponse({"object": "list", "data": hits})
 
 
@@ -111,7 +111,7 @@ async def item(
     """What is known of an item."""
     collection: Collection = request.app.state.collection
     owner, hit = await collection.item(id_, library)
-    return JSONResponse({"library": owner.path.resolve().name} | hit.item)
+    return JSONResponse(hit.item | {"library": owner.path.resolve().name})
 
 
 @router.get("/libraries", responses=responses(401, 503))
@@ -150,7 +150,8 @@ async def embed(request: Request, form: Annotated[Things, Form()]) -> Response:
 
 def check_filter(where: str) -> None:
     """Refuse a filter with a function in it, or with what could hide one."""
-    plain = re.sub(r"'(?:[^']|'')*'", "''", where)
+    # A quote ends what it began, and hides the others; quotes stay, as those of "repeat"(...).
+    plain = re.sub(r"(['\"`])(?:(?!\1).|\1\1)*\1", r"\1\1", where, flags=re.DOTALL)
     called = (word for word in re.findall(r"([\w.\"`]+)\s*\(", plain) if word.lower() not in WORDS)
     hidden = re.search(r"\\|--|/\*|\$|;", where)
     wrong = hidden.group() if hidden else next(called, None)

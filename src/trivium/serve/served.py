@@ -162,7 +162,7 @@ class Collection:
         libraries: dict[str, Library] = {}
 
         def add(name: str) -> Served:
-            short = Path(name).resolve().name if Path(name).exists() else name
+            short = _short(name)
             if short in models:
                 raise TriviumError(
                     f"two models would be called {short!r}; rename the folder {name}"
@@ -193,6 +193,14 @@ async def _warm(engine: Engine) -> None:
     for method, thing in things.items():
         if engine.can(method):  # type: ignore[arg-type]
             await engine.made(Ask(method), [thing])  # type: ignore[arg-type]
+
+
+def _short(name: str) -> str:
+    """What a model is called: the folder of a run, and not that of its checkpoint."""
+    path = Path(name).resolve()
+    if not path.exists():
+        return name
+    return path.parents[1].name if path.parent.name == "checkpoints" else path.name
 
 
 def _named(what: str, name: str | None, known: Mapping[str, T]) -> T:

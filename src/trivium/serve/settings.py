@@ -30,7 +30,7 @@ class ServeSettings(Settings):
     api_key: Annotated[str, Field(min_length=8)] | None = Field(None, repr=False)
     """What a client must know; absent, nothing."""
     hosts: tuple[str, ...] = ()
-    """Names clients may call the server by, * for any; absent, those of `host`."""
+    """Names clients may call the server by, * for any; absent, that of `host`, any if it is all."""
 
     max_bytes: Count = 25 * MIB
     """Of a request with files."""
@@ -82,7 +82,8 @@ class ServeSettings(Settings):
         for variable, text in environment.items():
             if variable.startswith(PREFIX) and text:
                 name = variable.removeprefix(PREFIX).lower()
-                values[name] = text.split(",") if name in LISTS else text
+                parts = [part.strip() for part in text.split(",")]
+                values[name] = parts if name in LISTS else text
         return cls.parse(values | dict(given), f"{PREFIX}... and the options")
 
     @property
@@ -93,10 +94,13 @@ class ServeSettings(Settings):
     @property
     def called(self) -> tuple[str, ...]:
         """Names that clients may call the server by."""
-        if self.hosts or not self.open_to_others:
-            return self.hosts or LOOPBACK
-        return ("*",)
+        if self.hosts:
+            return tuple(name.lower() for name in self.hosts)
+        if self.host in EVERYWHERE:
+            return ("*",)
+        return (self.host.lower(),) if self.open_to_others else LOOPBACK
 
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (told apart, not listened at)
 LISTS = ("libraries", "models", "hosts")

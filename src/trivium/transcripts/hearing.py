@@ -63,8 +63,10 @@ def _of_film(path: Path, limits: SoundLimits) -> Samples:
 def _blocks(container: Any) -> Iterator[Samples]:
     import av
 
-    # Two channels whose mean is taken: with "mono" FFmpeg makes equal channels 3 dB louder.
-    resampler = av.AudioResampler(format="fltp", layout="stereo", rate=SAMPLE_RATE_HZ)
+    # The mean of two channels is ours to take, and one stays one: of two equal ones FFmpeg makes
+    # one that is 3 dB louder, and of one two that are 3 dB quieter.
+    layout = "mono" if container.streams.audio[0].codec_context.channels == 1 else "stereo"
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ)
     frames = container.decode(audio=0)
     while True:
         frame = next(frames, None)

@@ -95,6 +95,14 @@ def test_an_item_file_names_utterances(world, tmp_path):
     assert by_file.items == by_times.items == len(lines) - 1
     assert by_file.score.values == by_times.score.values
     assert by_file.score.signature != by_times.score.signature
+    chosen, skipped = (
+        measure(model, world, "train", AbxSettings(items=path, **others), layers=layers)
+        for others, layers in (({}, [1, 2]), ({"outside": "skip"}, [2]))
+    )
+    signatures = [each.score.signature.gallery for each in (by_file, chosen, skipped)]
+    assert [words.endswith("layers 1, 2") for words in signatures] == [False, True, False]
+    assert signatures[0].endswith("frames, one layer")
+    assert len(set(signatures)) == 3
     path.write_text("\n".join([*lines, "nobody 0.1 0.2 a b c s"]) + "\n", encoding="utf-8")
     with pytest.raises(TriviumError, match=r"1 of the .* files of .*own.item are no utt.*: nobody"):
         measure(model, world, "train", AbxSettings(items=path))
@@ -149,7 +157,7 @@ def test_the_command_writes_and_prints_every_layer(grounded, world_folder, tmp_p
     found = json.loads(capsys.readouterr().out)
     assert found["layers"] == [2]
     assert "at most 3 tokens" in found["score"]["signature"]["gallery"]
-    assert found["score"]["signature"]["gallery"].endswith("en")
+    assert found["score"]["signature"]["gallery"].endswith("en, one layer")
     asked = ["--set", "unit=phone", "--set", "outside=skip", "--layers", "0"]
     assert main.run([*shared, *asked, "--out", str(tmp_path)]) == 0
     found = json.loads((tmp_path / "abx.json").read_text())

@@ -70,6 +70,8 @@ class AbxSettings(Settings):
         drawn = f"at most {self.max_group or 'all'} tokens, {self.max_x_speakers or 'all'} speakers"
         told = [f"{self.unit}s of {source}", f"{self.context} context", f"{drawn} of x",
                 f"seed {self.seed}", f"{self.slicing} frames", *self.languages]  # fmt: skip
+        if self.outside == "skip":
+            told.append("without those of no frame")
         return ", ".join(told)
 
 
@@ -177,12 +179,19 @@ def measure(
     for speakers in settings.speakers:
         values[f"{speakers}.best"] = 100 * min(errors[speakers] for errors in found)
     primary = "across.best" if "across" in settings.speakers else "within.best"
-    gallery = f"{len(own):,} {settings.words}"
+    gallery = f"{len(own):,} {settings.words}, {_chosen(layers)}"
     signature = Signature(task="abx", corpus=corpus.card.fingerprint, split=split,
                           gallery=gallery, model=model.checksum)  # fmt: skip
     score = Score(task="abx", values=values, primary=primary, lower_is_better=True,
                   chance=dict.fromkeys(values, CHANCE), signature=signature)  # fmt: skip
     return Abx(score=score, layers=told, items=len(own), skipped=len(items) - len(own))
+
+
+def _chosen(layers: Sequence[int] | None) -> str:
+    """What the best layer is the best of; one is no choice, whichever it is."""
+    if layers is None:
+        return "best of all layers"
+    return "one layer" if len(layers) == 1 else f"best of layers {', '.join(map(str, layers))}"
 
 
 def _hear(
