@@ -295,6 +295,14 @@ def test_rows_without_what_they_need_are_left_out_counted_and_named():
     assert system.observe()["left_out_empty"] == system.observe()["left_out_too_long"] == 1
 
 
+def test_a_row_that_is_left_out_leaves_no_padding_behind():
+    """Its frames would be more than there are positions."""
+    system = built(audio={"positions": 50})
+    pairs = prepared(system, pairs=said(("yes", "word"), (24_000, 5_000)))["pairs"]
+    assert pairs.speech.data.shape == (1, 5_000)
+    assert all(term.sum.isfinite() for term in system({"pairs": pairs}, PRE).values())
+
+
 def test_numbers_that_are_none_are_left_out():
     system = built(task="regress")
     rows = prepared(system, rows=said(score=(1.0, None, float("nan"), -3.0)))["rows"]
@@ -302,8 +310,10 @@ def test_numbers_that_are_none_are_left_out():
     assert system.observe() == {"left_out_unlabelled": 2}
 
 
-def test_a_micro_of_which_nothing_is_left_loses_nothing():
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_micro_of_which_nothing_is_left_loses_nothing(frozen):
     system = tuned()
+    next(system.parameters()).requires_grad_(not frozen)
     nothing = said(label=(None,) * 4)
     parts = prepared(system, rows=nothing)
     assert parts == {}
@@ -349,6 +359,7 @@ def test_fifteen_tokens_of_a_hundred_are_hidden_and_eight_of_ten_masked():
         ({"heads": 5}, "width 48 is no multiple of 5 heads"),
         ({"train_speech": True}, "train_speech is True, and speech names no network"),
         ({"audio": {"fft": 400}}, "a window of 800 samples does not fit a spectrum of 400"),
+        ({"audio": {"fft": 801}}, r"audio\.fft.*multiple of 2"),
         ({"modality": "text", "fusion": "none", "audio": {"causal": True}}, "causal is True"),
         ({"fusion": "none", "audio": {"cross_attention": False}}, "text would be read for nothing"),
         ({"normaliser": "wordz"}, "no normaliser is named 'wordz'"),

@@ -7,7 +7,7 @@ from trivium.data.corpus import Corpus
 from trivium.data.image import decode_image
 from trivium.data.loader import Stopwatch, load
 from trivium.data.source import Source, SourceSettings
-from trivium.errors import TriviumError
+from trivium.errors import SettingsError, TriviumError
 from trivium.models.speechclip import SpeechClip, SpeechClipSettings
 from trivium.models.towers import TowerSettings, train_tokenizer
 from trivium.recipes import recipe
@@ -129,6 +129,11 @@ def test_the_authors_loss_has_no_temperature(world_folder, loss):
     assert system.log_scale.grad is None
 
 
+def test_heads_share_the_width():
+    with pytest.raises(SettingsError, match="width 32, which 5 heads cannot share"):
+        SpeechClip(SpeechClipSettings.tiny().model_copy(update={"heads": 5}))
+
+
 def test_a_language_token_needs_languages():
     with pytest.raises(ValueError, match=r"languages is \(\); a language token or weights need"):
         SpeechClipSettings(
@@ -209,6 +214,25 @@ def test_find_is_the_softmax_over_all_shown_pictures(world_folder, monkeypatch, 
         slow += (scores.logsumexp(0) - scores[shown.index(name)]).item()
     assert term == pytest.approx(slow, rel=2e-3)
     assert len(system.shown) == len(shown)
+
+
+def test_an_utterance_without_a_picture_is_named(world_folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIVIUM_CACHE", str(tmp_path))
+    every = source(world_folder, where="language = 'en'").model_copy(
+        update={"columns": ("audio", "picture", "language")}
+    )
+    system = begun(frozen(), source(world_folder))
+    with pytest.raises(TriviumError, match="has no picture; leave such rows out, as where="):
+        one_batch(system, every, "spoken", rows=500)
+
+
+def test_in_half_precision_the_temperature_is_whole(world_folder):
+    system = SpeechClip(SpeechClipSettings.tiny())
+    batch = one_batch(system, source(world_folder), "spoken")
+    with torch.autocast("cpu", torch.bfloat16):
+        pairs = system(batch, ("contrast",))["contrast"]
+    assert pairs.a.dtype == torch.bfloat16
+    assert pairs.scale.item() == system.log_scale.exp().item()
 
 
 def test_find_without_cached_pictures_is_refused(world_folder):

@@ -155,11 +155,18 @@ def test_changed_settings_at_resume_are_listed(corpus, whole_run):
         ({"phases": (Phase(steps=1, weights={"mach": 1.0}),)}, "'mach'; did you mean 'match'"),
         ({"phases": (Phase(steps=1, weights={"match": 1.0}, freeze=("lfet.*",)),)},
          r"'lfet\.\*' freezes no parameter; did you mean 'left'"),
+        ({"phases": (Phase(steps=1, weights={"match": 1.0}),
+                     Phase(steps=1, weights={"match": 1.0}, freeze=("lfet.*",)))},
+         r"'lfet\.\*' freezes no parameter"),
+        ({"phases": (Phase(steps=1, weights={"match": 1.0}),
+                     Phase(steps=1, weights={"match": 1.0}, freeze=("*",)))},
+         r"freeze \['\*'\] leaves nothing to train"),
     ],
 )  # fmt: skip
 def test_what_the_system_does_not_know_is_named(tmp_path, corpus, changes, sentence):
     with pytest.raises(SettingsError, match=sentence):
         fit(recipe(corpus, **changes), tmp_path / "run", build=build)
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_a_diverging_run_stops_with_advice(tmp_path, corpus):

@@ -58,6 +58,8 @@ def test_what_trains_nothing_is_refused():
         Schedule([])
     with pytest.raises(ValidationError, match=r"ssl.*above 0 at step 0"):
         phase(weights={"ssl": 0.0})
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        phase(weights={"ssl": 1.0, "ground": -0.5})
     with pytest.raises(ValidationError, match=r"ssl.*above 0 at step 9"):
         phase(weights={"ssl": Ramp(start=1, end=0)})
     with pytest.raises(ValidationError, match=r"ground.*above 0 at step 1"):

@@ -86,6 +86,17 @@ def test_a_count_of_nothing_is_named():
         train_step(Toy(ToySettings()), [empty], {"recover": 1.0}, SEED)
 
 
+def test_shares_of_a_system_wait_for_no_device_that_has_nothing_to_say():
+    class Sharded(Toy):
+        def set_requires_gradient_sync(self, last):
+            """As FSDP2 gives it to a system."""
+
+    model, full, weights = Sharded(ToySettings()), toy_parts(3, 0), {"recover": 1.0}
+    train_step(model, [full], weights, SEED)
+    with pytest.raises(TriviumError, match="1 micros of a step have no row for 'recover', and und"):
+        train_step(model, [full, {}], weights, SEED)
+
+
 def test_pairs_that_are_not_announced_are_refused():
     class Silent(Toy):
         pair_objectives = ()

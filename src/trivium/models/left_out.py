@@ -57,9 +57,11 @@ def only(batch: Batch, kept: Sequence[int]) -> Batch:
     """Some rows of a batch with all that is told of them; nothing must be prepared yet."""
     if len(kept) == len(batch):
         return batch
-    sounds = None if batch.speech is None else Ragged(
-        batch.speech.data[list(kept)], batch.speech.lengths[list(kept)]
-    )  # fmt: skip
+    sounds = None
+    if batch.speech is not None:
+        lengths = batch.speech.lengths[list(kept)]
+        # What was padded for a row that is left out may be more than a network has positions for.
+        sounds = Ragged(batch.speech.data[list(kept), : max(lengths.tolist(), default=0)], lengths)
 
     def of(column: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         return None if column is None else tuple(column[place] for place in kept)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from trivium.config import Settings
 from trivium.data.batch import Batch, Ragged
 from trivium.data.source import Source
-from trivium.errors import TriviumError, did_you_mean
+from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.models.gallery import Gallery
 from trivium.models.system import as_tensor, freeze, item_numbers, towers
 from trivium.models.towers import Frames, PictureTower, SpeechTower, TextTower, TowerSettings
@@ -123,6 +123,9 @@ class SpeechClip(nn.Module):
         # All pictures of the source, (G, D); nothing that a checkpoint should hold.
         self.register_buffer("shown", torch.zeros(0, self.picture.width), persistent=False)
         width = self.speech.width
+        if width % settings.heads:
+            raise SettingsError(f"the speech tower has width {width}, which {settings.heads} heads "
+                                "cannot share; set heads")  # fmt: skip
         languages = max(1, len(settings.languages)) if settings.language_weights else 1
         # Softmax of zeros: every layer counts the same at the start.
         self.layer_weights = nn.Parameter(torch.zeros(languages, self.speech.num_states))
@@ -184,6 +187,11 @@ class SpeechClip(nn.Module):
         """Pictures as vectors or pixels, and which captions show the same one."""
         batch = parts["spoken"]
         names = batch.columns["picture"]
+        if None in names:
+            raise TriviumError(
+                f"{batch.ids[names.index(None)]!r} has no picture; leave such rows out, as "
+                'where="picture is not null" does'
+            )
         inputs = {"pictures": item_numbers(names), "languages": self._numbers(batch),
                   "partners": _partners(names, batch.languages or ())}  # fmt: skip
         if self.gallery is not None:
@@ -212,7 +220,7 @@ class SpeechClip(nn.Module):
 
         def pairs(a: Tensor, b: Tensor, ids: Tensor) -> Pairs:
             scale = self.log_scale.exp() if self.settings.loss == "info_nce" else torch.ones(1)
-            return Pairs(a, b, ids, scale.to(a), LOSSES[self.settings.loss])
+            return Pairs(a, b, ids, scale.to(a.device), LOSSES[self.settings.loss])
 
         def contrast() -> Pairs:
             """An utterance finds its picture among all of the step, and the other way."""

@@ -158,6 +158,9 @@ def _set_up(
         compile_layers(bare)
     shard(bare, place, training.parallel)
     every = trainable(bare)
+    for phase in schedule.phases:  # said before the first of them, not when a later one begins
+        if len(frozen_names(tuple(every), phase.freeze)) == len(every):
+            raise SettingsError(f"freeze {list(phase.freeze)} leaves nothing to train; freeze less")
     optimizer = build_optimizer(every, training.optimizer)
     if saved is not None:
         folder.restore_optimizer(optimizer, every)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -13,6 +13,7 @@ from trivium.errors import SettingsError
 from trivium.training.place import like
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerSettings(Settings):
@@ -20,7 +21,7 @@ class OptimizerSettings(Settings):
 
     lr: float = Field(default=1e-3, gt=0)
     """Peak learning rate."""
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Share, Share] = (0.9, 0.98)
     """How slowly the two moments forget."""
     eps: float = Field(default=1e-8, gt=0)
     """Added to the root of the second moment."""

@@ -8,7 +8,7 @@ the same.
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -30,7 +30,7 @@ class Phase(Settings):
 
     steps: int = Field(gt=0)
     """How long."""
-    weights: dict[str, float | Ramp]
+    weights: dict[str, Annotated[float, Field(ge=0)] | Ramp]
     """The objectives of the phase and what each counts."""
     turns: tuple[tuple[str, ...], ...] = ()
     """Objectives taken in turn, a step each: (("ssl",), ("ground",)). Empty: all in every step."""

@@ -51,6 +51,8 @@ def train_step(
     """
     place = place or Place()
     counts = total_counts(micros, tuple(weights), place)
+    if is_sharded(model):
+        _check_alike(micros, tuple(weights), place)
     numbers = [place.rank + place.world * i for i in range(len(micros))]
     cached: dict[str, _Cached] = {}
     if len(micros) > 1:
@@ -83,6 +85,20 @@ def total_counts(
         for name in active
     ]
     return dict(zip(active, place.total(*own), strict=True))
+
+
+def _check_alike(micros: Sequence[Parts], active: tuple[str, ...], place: Place) -> None:
+    """Refuse a step in which a device has nothing for layers that others wait in for it."""
+    lacking = [
+        float(sum(all(name not in batch.counts for batch in parts.values()) for parts in micros))
+        for name in active
+    ]
+    for name, count in zip(active, place.total(*lacking), strict=True):
+        if count:
+            raise TriviumError(
+                f"{count:.0f} micros of a step have no row for {name!r}, and under fsdp devices "
+                "wait for one another in every layer; leave such rows out, or take ddp"
+            )
 
 
 @dataclass(frozen=True)

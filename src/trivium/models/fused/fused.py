@@ -165,7 +165,7 @@ class Fused(nn.Module):
 
         def nothing() -> Tensor:
             """Of a role none of whose rows counts."""
-            return 0 * next(self.parameters()).sum()
+            return 0 * next(p for p in self.parameters() if p.requires_grad).sum()
 
         return {name: Term(losses.get(name, nothing)()) for name in active}
 

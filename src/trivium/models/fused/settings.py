@@ -47,7 +47,7 @@ class AudioSettings(Settings):
     """Samples from one frame to the next: 12.5 ms."""
     window: int = Field(default=800, ge=1)
     """Samples that a frame hears: 50 ms."""
-    fft: int = Field(default=2_048, ge=1)
+    fft: int = Field(default=2_048, ge=2, multiple_of=2)
     """Samples of its spectrum, silence around the window included."""
 
     @model_validator(mode="after")
