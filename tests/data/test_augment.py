@@ -69,7 +69,7 @@ def test_silence_stays_silent() -> None:
     assert not changed.any()
 
 
-@given(st.integers(2, 40_000), st.floats(0.05, 0.5), st.integers(0, 99))
+@given(st.integers(2, 40_000), st.floats(0.05, 2.2), st.integers(0, 99))
 def test_reverberation_is_a_convolution_with_a_fading_room(
     count: int, fade_seconds: float, seed: int
 ) -> None:
@@ -83,6 +83,24 @@ def test_reverberation_is_a_convolution_with_a_fading_room(
     spectrum = np.fft.rfft(sound, 2 * count) * np.fft.rfft(room, 2 * count)
     slow = np.fft.irfft(spectrum, 2 * count)[:count]
     assert np.allclose(reverberate(sound, fade_seconds, generator(seed)), slow, atol=1e-4)
+
+
+@pytest.mark.parametrize("fade_seconds", [0.4, 0.6, 1.0, 2.0])
+def test_a_room_of_any_length_fades_by_60_db(fade_seconds: float) -> None:
+    impulse = np.zeros(round(2.5 * SAMPLE_RATE_HZ), np.float32)
+    impulse[0] = 1.0
+    room = reverberate(impulse, fade_seconds, generator(0)).astype(np.float64)
+    count = int(fade_seconds * SAMPLE_RATE_HZ)
+    parts = room[1:count][: (count - 1) // 10 * 10].reshape(10, -1)
+    levels = 10 * np.log10((parts**2).mean(axis=1))
+    assert np.diff(levels) == pytest.approx(-6, abs=0.8)  # a tenth of the way at a time
+    assert (room**2).sum() == pytest.approx(1.25, abs=0.01)
+
+
+def test_the_tail_that_a_short_sound_never_hears_changes_nothing() -> None:
+    sound = generator(1).standard_normal(20_000).astype(np.float32)
+    whole, begun = (reverberate(sound[:n], 3.0, generator(0)) for n in (20_000, 9_000))
+    assert np.allclose(whole[:9_000], begun, atol=1e-5)
 
 
 @given(st.floats(0.8, 1.25), st.floats(100, 1_000))
@@ -114,6 +132,7 @@ def test_one_setting_does_not_shift_what_the_others_draw() -> None:
     [
         ({"gain_db": (3, -3)}, "gain_db = .*3 to -3 is no range"),
         ({"warp": (0.0, 1.1)}, "0 is no speed"),
+        ({"reverb_seconds": (0.1, 30)}, "30 s is no room; at most 10 s can be"),
         ({"probability": 2}, "probability = 2"),
         ({"noise_snr": (0, 1)}, "no setting 'noise_snr'; did you mean 'noise_snr_db'"),
     ],

@@ -208,3 +208,23 @@ def test_labels_that_the_system_does_not_know_are_refused(world_folder: object) 
 
     with pytest.raises(SettingsError, match="clip knows the labels 'bored', and the "):
         evaluator(world_folder, "classification").check(Other())
+
+
+def test_rows_without_sound_are_left_out_of_every_task(tmp_path: object) -> None:
+    """The first of them too, which a system is tried on before a run begins."""
+    with CorpusWriter(tmp_path / "some", Card(**COLUMNS_OF_CARD)) as writer:
+        for number in range(17):
+            silent = {"audio": None, "seconds": None} if number < 5 else {}
+            writer.add("utterances", utterance(
+                number, label=Toy.labels[number % 4], score=number % 3 - 1.0,
+                translation="the star is red", translation_language="de", **silent,
+            ))  # fmt: skip
+    found = evaluator(tmp_path / "some", *ANSWERS, items=9)
+    found.check(Toy())
+    heard, translated, labelled, scored, _ = found(Toy()).signature.gallery.split("; ")
+    assert heard == "9 utterances of en"
+    assert (translated, labelled) == ("9 lines of en-de", "9 rows of 4 classes, 5 answers")
+    assert scored.startswith("9 rows")
+    model, whole = Model("toy", Toy(), ""), Corpus.open(tmp_path / "some")
+    told = verification.measure(model, whole, "train", DURING_VERIFICATION)
+    assert told.remarks[0].startswith("5 of 17 utterances have no sound and are left out: 'u0000'")

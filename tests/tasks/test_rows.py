@@ -1,6 +1,7 @@
 """Rows of a split in blocks, in order, counted and named; what a model is given of them."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,16 @@ from tests.conftest import utterance
 from trivium.data.corpus import Corpus, CorpusWriter
 from trivium.errors import TriviumError
 from trivium.tasks import rows as rows_module
-from trivium.tasks.rows import in_blocks, key_of, remark, rows_of, text_of, where_of
+from trivium.tasks.rows import (
+    answers,
+    in_blocks,
+    key_of,
+    known_rows,
+    remark,
+    rows_of,
+    text_of,
+    where_of,
+)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 8))
@@ -106,3 +116,39 @@ def test_a_star_stands_for_all_splits(by_hand: Corpus) -> None:
             writer.add("utterances", utterance(number, split=split))
     rows, _ = rows_of(Corpus.open(by_hand.path), "utterances", "*", ["text"])
     assert len(rows) == 22
+
+
+def test_utterances_without_sound_are_left_out_and_counted(by_hand: Corpus) -> None:
+    with CorpusWriter(by_hand.path, by_hand.card) as writer:
+        silent = {"audio": None, "seconds": None, "picture": "p-red"}
+        for number, changes in enumerate((silent, silent | {"text": None}, {"text": None}), 30):
+            writer.add("utterances", utterance(number, **changes))
+        writer.add("utterances", utterance(33, **silent, split="dev"))
+    corpus = Corpus.open(by_hand.path)
+    rows, left_out = rows_of(corpus, "utterances", "train", ["text"])
+    assert len(rows) == 20
+    assert left_out == [
+        "2 of 23 utterances have no sound and are left out: 'u0030', 'u0031'",
+        "1 of 23 utterances have no text and are left out: 'u0032'",
+    ]
+    rows, left_out = rows_of(corpus, "utterances", "train", ["text"], heard=False)
+    assert len(rows) == 21
+    assert left_out == ["2 of 23 utterances have no text and are left out: 'u0031', 'u0032'"]
+    assert len(rows_of(corpus, "sentences", "train", ["text"])[0]) == 3
+    with pytest.raises(TriviumError, match=r"none of 1 utterances .* has text and sound; name"):
+        rows_of(corpus, "utterances", "dev", ["text"])
+
+
+@pytest.mark.parametrize(
+    ("reads", "count"), [(("speech",), 20), (("speech", "text"), 20), (("text",), 21)]
+)
+def test_only_who_hears_needs_a_sound(by_hand: Corpus, reads: tuple[str, ...], count: int) -> None:
+    with CorpusWriter(by_hand.path, by_hand.card) as writer:
+        writer.add("utterances", utterance(30, audio=None, seconds=None, picture="p-red"))
+    corpus = Corpus.open(by_hand.path)
+    model = SimpleNamespace(name="m", checksum="", reads=reads)
+    rows, left_out = known_rows(model, corpus, None, "train", "speaker", (), None)
+    assert len(rows) == count
+    assert len(left_out) == (count == 20)
+    given = answers(reads, corpus, rows, lambda sounds, texts: sounds or texts, lambda _: None)
+    assert len(given) == count

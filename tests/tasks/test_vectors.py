@@ -102,3 +102,16 @@ def test_only_the_speech_that_is_asked_for_is_embedded(world_folder):
     assert [each.name for each in whole if each.kind == "speech"] == ["speech.en", "speech.ja"]
     assert [each.name for each in some if each.kind == "speech"] == ["speech.ja"]
     assert len(some[-1].ids) == len(whole[-1].ids)
+
+
+def test_captions_without_sound_are_read_and_not_heard(by_hand: Corpus) -> None:
+    before = sets_of(by_hand)
+    with CorpusWriter(by_hand.path, by_hand.card) as writer:
+        for number, language in ((30, "en"), (31, "hi")):
+            writer.add("utterances", utterance(number, audio=None, seconds=None, picture="p-red",
+                                               language=language, text="read alone"))  # fmt: skip
+    sets = sets_of(Corpus.open(by_hand.path), text_languages=("en", "hi"))
+    assert list(sets) == ["speech.en", "text.en", "text.hi", "picture"]
+    assert np.array_equal(sets["speech.en"].vectors, before["speech.en"].vectors)
+    assert np.array_equal(sets["speech.en"].ids, before["speech.en"].ids)
+    assert len(sets["text.en"].ids) == len(before["text.en"].ids) + 1

@@ -9,6 +9,7 @@ from trivium.cli.terminal import console
 
 if TYPE_CHECKING:
     from trivium.data.corpora.ingest import Ingested
+    from trivium.data.corpora.release import Source
 
 app = typer.Typer(no_args_is_help=True, help="Look at a corpus, check it, import and export one.")
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The corpus folder.")]
@@ -159,7 +160,7 @@ def import_(
     skipped, counted, and listed with its reason in rejected.jsonl. An interrupted import continues
     when the command is repeated.
     """
-    from trivium.data.corpora.ingest import REJECTED, IngestOptions, ingest
+    from trivium.data.corpora.ingest import REJECTED, IngestOptions, clear_empty, ingest
     from trivium.data.corpora.readers import Counted, opened
     from trivium.data.corpora.release import Source
 
@@ -185,7 +186,19 @@ def import_(
         progress.total = progress.done  # lines were counted, and a record may have several
     for difference in counted.differences(promised):
         console.say(f"not as released: {difference}")
+    if not (result.added or result.already or result.rejected):
+        clear_empty(out)
+        _refuse_nothing(source)
     _report(result, out, out / REJECTED)
+
+
+def _refuse_nothing(source: "Source") -> None:
+    from trivium.errors import CorpusError
+
+    asked = [f"--{name} {','.join(getattr(source, name))}" for name in ("languages", "splits")
+             if getattr(source, name)]  # fmt: skip
+    told = f" with {' '.join(asked)}; leave out or change these" if asked else ""
+    raise CorpusError(f"{source.root} has nothing to import{told}")
 
 
 def _import_words(words: list[str]) -> tuple[str, Path, Path]:

@@ -14,7 +14,8 @@ from trivium.config import Settings
 from trivium.data.audio import SAMPLE_RATE_HZ, Samples
 
 NOISE_SECONDS = 20
-FFT_SIZE = 16_384
+FFT_SIZE = 16_384  # at least; twice a room that is longer than half of it
+LONGEST_ROOM_SECONDS = 10
 
 
 def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
@@ -29,6 +30,12 @@ def _positive(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _a_room(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[1] > LONGEST_ROOM_SECONDS:
+        raise ValueError(f"{limits[1]:g} s is no room; at most {LONGEST_ROOM_SECONDS} s can be")
+    return limits
+
+
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
@@ -38,8 +45,8 @@ class AugmentSettings(Settings):
     warp: Annotated[Range, AfterValidator(_positive)] | None = None
     """Speed and pitch together, 0.9 to 1.1 as a rule. Durations change by as much, so micros
     are planned for the slowest and carry that much more padding."""
-    reverb_seconds: Range | None = None
-    """How long the room takes to fade by 60 dB; 0.1 to 0.5 are rooms."""
+    reverb_seconds: Annotated[Range, AfterValidator(_a_room)] | None = None
+    """How long the room takes to fade by 60 dB; 0.1 to 1 are rooms, up to 10 s can be."""
     noise_snr_db: Range | None = None
     """Level of the sound over that of added noise, in decibels."""
     gain_db: Range | None = None
@@ -88,7 +95,7 @@ def warp(samples: Samples, factor: float, _: np.random.Generator) -> Samples:
 
 def reverberate(samples: Samples, fade_seconds: float, generator: np.random.Generator) -> Samples:
     """The sound in a room: direct, and decaying noise behind it, half as strong in all."""
-    count = min(int(fade_seconds * SAMPLE_RATE_HZ), FFT_SIZE // 2)
+    count = int(fade_seconds * SAMPLE_RATE_HZ)
     if count < 2 or not len(samples):
         return samples
     # 60 dB down at the end: exp(-6.9).
@@ -96,7 +103,7 @@ def reverberate(samples: Samples, fade_seconds: float, generator: np.random.Gene
     room = generator.standard_normal(count, np.float32) * fade
     room *= np.float32(0.5) / np.linalg.norm(room)
     room[0] = 1.0
-    return _convolved(samples, room)
+    return _convolved(samples, room[: max(len(samples), FFT_SIZE // 2)])
 
 
 def add_noise(samples: Samples, snr_db: float, generator: np.random.Generator) -> Samples:
@@ -124,13 +131,14 @@ def amplify(samples: Samples, gain_db: float, _: np.random.Generator) -> Samples
 def _convolved(samples: Samples, response: NDArray[np.float32]) -> Samples:
     """The causal convolution, as long as the samples, block by block (overlap-save)."""
     before = len(response) - 1
-    step = FFT_SIZE - before
+    size = max(FFT_SIZE, 2 ** before.bit_length() * 2)
+    step = size - before
     blocks = -(-len(samples) // step)
     padded = np.zeros(blocks * step + before, np.float32)
     padded[before : before + len(samples)] = samples
-    overlapping = np.lib.stride_tricks.sliding_window_view(padded, FFT_SIZE)[::step]
-    spectrum = np.fft.rfft(overlapping, axis=1) * np.fft.rfft(response, FFT_SIZE)
-    result = np.fft.irfft(spectrum, FFT_SIZE, axis=1)[:, before:]
+    overlapping = np.lib.stride_tricks.sliding_window_view(padded, size)[::step]
+    spectrum = np.fft.rfft(overlapping, axis=1) * np.fft.rfft(response, size)
+    result = np.fft.irfft(spectrum, size, axis=1)[:, before:]
     return np.asarray(result.reshape(-1)[: len(samples)], np.float32)
 
 

@@ -30,10 +30,10 @@ class FoldSettings(Settings):
     group: str = "speaker"
     """What is left out as a whole: a column, as `speaker`, or a key of `extra`, as `session`."""
     dev: Literal["group", "speakers"] = "group"
-    """What runs are chosen on: the group behind the one that is the test, or speakers drawn from
-    those of training."""
+    """What runs are chosen on: the group behind the one that is the test, or speakers of training,
+    drawn with all of their groups."""
     dev_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Of the training's speakers, where they are drawn for `dev`; at least one."""
+    """Of the training's groups, where speakers are drawn for `dev`; at least one group."""
     where: str | None = None
     """Which utterances take part, as in SQL: `label in ('angry', 'happy', 'neutral', 'sad')`."""
     seed: int = 0
@@ -69,22 +69,22 @@ def leave_one_out(corpus: Corpus, settings: FoldSettings) -> tuple[Fold, ...]:
         speakers[row["group"]].add(row["speaker"])
     _refuse_shared(speakers, settings.group)
     groups = sorted(speakers)
-    least = 3 if settings.dev == "group" else 2
-    if len(groups) < least:
+    if len(groups) < 3:
         raise TriviumError(
             f"{corpus.path} has {len(groups)} of {settings.group}: {first_of(groups)}; leaving one "
-            f"out takes {least}, for training, {'dev ' * (least == 3)}and test"
+            "out takes 3, for training, dev and test"
         )
     counts = Counter(row["speaker"] for row in said)
     folds = []
     for place, test in enumerate(groups):
-        rest = sorted(set().union(*(speakers[group] for group in groups if group != test)))
+        others = [group for group in groups if group != test]
         if settings.dev == "group":
-            dev = sorted(speakers[groups[(place + 1) % len(groups)]])
+            dev = [groups[(place + 1) % len(groups)]]
         else:
-            dev = _drawn(rest, settings, test)
-        parts = {"train": [s for s in rest if s not in dev], "dev": dev,
-                 "test": sorted(speakers[test])}  # fmt: skip
+            dev = _drawn(others, settings, test)
+        train = [group for group in others if group not in dev]
+        parts = {part: sorted(set().union(*(speakers[group] for group in own)))
+                 for part, own in (("train", train), ("dev", dev), ("test", [test]))}  # fmt: skip
         filters = {part: _filter(names, settings.where) for part, names in parts.items()}
         rows = {part: sum(counts[name] for name in names) for part, names in parts.items()}
         folds.append(Fold(name=test, rows=rows, **filters))
@@ -221,16 +221,16 @@ def _refuse_unlike(scores: Sequence[Score], runs: Mapping[str, Sequence[Score]])
                 )
 
 
-def _drawn(speakers: Sequence[str], settings: FoldSettings, test: str) -> list[str]:
-    """Some of the training's speakers, by seed."""
-    count = max(1, round(settings.dev_share * len(speakers)))
-    if count >= len(speakers):
+def _drawn(groups: Sequence[str], settings: FoldSettings, test: str) -> list[str]:
+    """Some of the training's groups, by seed."""
+    count = max(1, round(settings.dev_share * len(groups)))
+    if count >= len(groups):
         raise TriviumError(
-            f"without {test!r} there are {len(speakers)} speakers, and {count} of them would be "
-            "drawn for dev: nobody is left to train on; lower dev_share, or take dev=group"
+            f"without {test!r} there are {len(groups)} of {settings.group}, and {count} of them "
+            "would be drawn for dev: nobody is left to train on; lower dev_share, or take dev=group"
         )
     draw = np.random.default_rng(derive_seed(settings.seed, "dev", test))
-    return sorted(draw.choice(list(speakers), count, replace=False).tolist())
+    return sorted(draw.choice(list(groups), count, replace=False).tolist())
 
 
 def _filter(speakers: Sequence[str], where: str | None) -> str:

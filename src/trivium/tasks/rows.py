@@ -16,6 +16,8 @@ from trivium.errors import TriviumError
 BLOCK_ROWS = 256
 # How many ids a sentence names.
 NAMED = 3
+# Of utterances: those with a sound last some time, and nothing else does.
+SOUNDING = "seconds is not null"
 # In place of the name of a split: rows of all of them.
 ALL_SPLITS = "*"
 
@@ -69,27 +71,40 @@ def rows_of(
     languages: Sequence[str] = (),
     where: str | None = None,
     also: Sequence[str] = (),
+    *,
+    heard: bool = True,
 ) -> tuple[list[Row], list[str]]:
-    """Rows of a split with all that is needed, and a sentence on those that lack some of it.
+    """Rows of a split with all that is needed, and sentences on those that lack some of it.
 
-    Where languages or a filter are named, other rows are not wanted. A row has its position as
-    `row`, and the columns `also` whether or not there is something in them.
+    Utterances need a sound, but where they are not `heard`. Where languages or a filter are named,
+    other rows are not wanted. A row has its position as `row`, and the columns `also` whether or
+    not there is something in them.
     """
-    names = dict.fromkeys(["id", "language", *needed, *also])
-    found = corpus.columns(table, list(names), where_of(split, where)).to_pylist()
-    wanted = [row for row in found if not languages or row["language"] in languages]
+    names = list(dict.fromkeys(["id", "language", *needed, *also]))
+
+    def asked(mark: str | None) -> list[Row]:
+        found = corpus.columns(table, names, where_of(split, where, mark)).to_pylist()
+        return [row for row in found if not languages or row["language"] in languages]
+
+    heard = heard and table == "utterances"
+    wanted = asked(SOUNDING if heard else None)
+    silent = asked(f"not ({SOUNDING})") if heard else []
+    total = len(wanted) + len(silent)
     whole = [row for row in wanted if all(_is_there(row[name]) for name in needed)]
     if not whole:
         among = f" in {', '.join(languages)}" if languages else ""
         which = f" where {where}" if where else ""
+        lacked = [*needed, "sound"] if silent or not needed else needed
         raise TriviumError(
-            f"none of {len(wanted):,} {table} of the split {split!r} of {corpus.path}{among}{which}"
-            f" has {' and '.join(needed)}; name another split"
+            f"none of {total:,} {table} of the split {split!r} of {corpus.path}{among}{which}"
+            f" has {' and '.join(lacked)}; name another split"
         )
     kept = {row["row"] for row in whole}
     lacking = [row["id"] for row in wanted if row["row"] not in kept]
-    why = f"{table} have no {' or '.join(needed)} and are left out"
-    return whole, remark(lacking, len(wanted), why)
+    return whole, [
+        *remark([row["id"] for row in silent], total, f"{table} have no sound and are left out"),
+        *remark(lacking, total, f"{table} have no {' or '.join(needed)} and are left out"),
+    ]
 
 
 def in_blocks(
@@ -136,7 +151,8 @@ def known_rows(
         table = "utterances" if spoken else "sentences"
     read = ["text"] if "text" in model.reads else []
     both = known if where is None else f"({where}) and {known}"
-    return rows_of(corpus, table, split, [column, *read], languages, both, ["extra"])
+    heard = "speech" in model.reads
+    return rows_of(corpus, table, split, [column, *read], languages, both, ["extra"], heard=heard)
 
 
 def answers(

@@ -76,27 +76,29 @@ def embed_corpus(
 ) -> list[VectorSet]:
     """Speech of each language, the texts of some, and the pictures, of what was said of pictures.
 
-    Where languages of speech are named, the others are not heard. Ids number the pictures. A text
+    Where languages of speech are named, the others are not heard; nor are captions without a sound,
+    nor read those without a text: sets say how many they are. Ids number the pictures. A text
     that stands for a picture several times is taken once. `advance` is told of items done.
     """
     where = where_of(split, "picture is not null")
-    said = corpus.columns("utterances", ["picture", "language", "text"], where)
+    said = corpus.columns("utterances", ["picture", "language", "text", "seconds"], where)
     if not len(said):
         raise TriviumError(f"no utterance of the split {split!r} of {corpus.path} has a picture")
     pictures, ids = np.unique(said.column("picture").to_pylist(), return_inverse=True)
     rows = said.column("row").to_numpy()
     languages = np.array([language or "" for language in said.column("language").to_pylist()])
-    texts = said.column("text").to_pylist()
+    texts, sounding = said.column("text").to_pylist(), said.column("seconds").is_valid().to_numpy()
     sets = []
     for language in dict.fromkeys(languages.tolist()):
         own = np.flatnonzero(languages == language)
+        spoken, heard = [], own[sounding[own]]
         if "speech" in embedder.kinds and language in (speech_languages or [language]):
-            spoken = []
-            for part in _parts(rows[own]):
+            for part in _parts(rows[heard]):
                 sounds = corpus.sounds(corpus.take("utterances", part, SOUND))
                 spoken.append(embedder.embed_speech(sounds, language))
                 advance(len(part))
-            sets.append(VectorSet("speech", np.concatenate(spoken), ids[own], language))
+        if spoken:
+            sets.append(VectorSet("speech", np.concatenate(spoken), ids[heard], language))
         lines = list(dict.fromkeys((ids[row], texts[row]) for row in own if texts[row]))
         if "text" in embedder.kinds and language in text_languages and lines:
             written = embedder.embed_text([text for _, text in lines], language)

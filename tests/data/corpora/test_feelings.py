@@ -127,6 +127,12 @@ def test_mosei_segments_have_scores_and_folds(tmp_path):
     assert {record["split"] for record in read("cmu-mosei", only)[0]} == {"test"}
 
 
+def labels_of(root, name, value):
+    """A file of labels that has something else in it."""
+    with h5py.File(root / mosei.LABELS, "w") as file:
+        file[name] = value
+
+
 def test_a_segment_past_the_end_of_its_video_is_listed(tmp_path):
     source = mosei_release(tmp_path / "release")
     sound(source.root / "Raw/Audio/Full/WAV_16000/aaa.wav", seconds=2.2)
@@ -142,6 +148,13 @@ def test_a_segment_past_the_end_of_its_video_is_listed(tmp_path):
         (lambda r: put(r / mosei.FOLDS, "import os\nstandard_train_fold = os.listdir()"),
          "is no list of folds"),
         (lambda r: put(r / mosei.FOLDS, "standard_train_fold = []"), "has no standard_valid_fold"),
+        (lambda r: put(r / mosei.FOLDS, FOLDS.replace("['ccc']", "None")),
+         r"folds\.py: standard_valid_fold is None; expected a list of names of videos"),
+        (lambda r: put(r / mosei.FOLDS, FOLDS.replace("'bbb'", "['bbb']")),
+         r"standard_train_fold is \['aaa', \['bbb'\]\]; expected a list"),
+        (lambda r: labels_of(r, "first", [1.0, 2.0]), "is no file of labels"),
+        (lambda r: labels_of(r, "first/data", [1.0, 2.0]), "is no file of labels"),
+        (lambda r: labels_of(r, "first/data/aaa/intervals", [[0.0, 1.0]]), "is no file of labels"),
         (lambda r: put(r / mosei.LABELS, "x"), r"Labels\.csd is no file of labels"),
         (lambda r: h5py.File(r / mosei.LABELS, "w").close(), "is no file of labels"),
         (lambda r: (r / "Raw").rename(r / "x"), None),

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import png, tone
-from tests.data.corpora.imports import columns, imported, read, rows
+from tests.data.corpora.imports import columns, imported, read, reasons, rows
 from trivium.data.audio import encode_flac
 from trivium.data.corpora.release import Source
 from trivium.errors import CorpusError
@@ -167,3 +167,46 @@ def test_paths_without_bytes_start_at_the_folder(tmp_path):
     pq.write_table(table, tmp_path / "in" / "train.parquet")
     corpus = imported("hf", Source(tmp_path / "in"), tmp_path / "out")
     assert columns(corpus, "id", "seconds") == [("train-00000001", pytest.approx(0.2))]
+
+
+LOCALES = ["en_us", "fr_fr", "cmn_hans_cn"]
+FLEURS = {
+    "id": {"dtype": "int32", "_type": "Value"}, "audio": {"_type": "Audio"},
+    "gender": {"names": ["male", "female", "other"], "_type": "ClassLabel"},
+    "lang_id": {"names": LOCALES, "_type": "ClassLabel"},
+    "lang_group_id": {"names": ["western_european_we"], "_type": "ClassLabel"},
+}  # fmt: skip
+
+
+def readings(place, sentences):
+    """A shard of FLEURS, as it is on the Hub."""
+    language, say = (("English", "Say"), ("French", "Dire"), ("Mandarin Chinese", "说"))[place]
+    rows = [
+        {"id": sentence, "num_samples": 3_200, "path": f"/root/.cache/{number}.wav",
+         "audio": {"bytes": encode_flac(tone(0.2, 200 + 20 * number)), "path": f"{number}.wav"},
+         "transcription": f"{say.lower()} {sentence}", "raw_transcription": f"{say} {sentence}.",
+         "gender": 1, "lang_id": place, "language": language, "lang_group_id": 0}
+        for number, sentence in enumerate(sentences)
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows)
+    features = json.dumps({"info": {"features": FLEURS}})
+    return table.replace_schema_metadata({"huggingface": features})
+
+
+def test_every_reading_of_a_sentence_of_fleurs_is_kept(tmp_path):
+    for place, locale in enumerate(LOCALES):
+        (tmp_path / "in" / locale).mkdir(parents=True)
+        shard = tmp_path / "in" / locale / "train-00000-of-00001.parquet"
+        pq.write_table(readings(place, [7, 7, 8]), shard)
+    corpus = imported("hf", Source(tmp_path / "in"), tmp_path / "out")
+    assert reasons(tmp_path / "out") == []
+    assert columns(corpus, "language", "text")[2:5] == [
+        ("zh", "说 8."), ("en", "Say 7."), ("en", "Say 7."),
+    ]  # fmt: skip
+    french = rows(corpus)["train-00000009"]
+    assert (french["language"], french["label"]) == ("fr", None)
+    assert french["extra"] == {
+        "sentence": "8", "locale": "fr_fr", "normalised": "dire 8", "language_name": "French",
+        "gender": "female", "lang_group_id": "western_european_we", "num_samples": 3_200,
+        "path": "/root/.cache/2.wav",
+    }  # fmt: skip

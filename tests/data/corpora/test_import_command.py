@@ -75,3 +75,31 @@ def test_the_rows_of_a_table_are_the_total_of_the_bar(files, monkeypatch):
     (files / "t.csv").write_text('text\n"two\nlines"\nthree\n')
     assert trivium(["corpus", "import", str(files / "t.csv"), str(files / "out")]) == 0
     assert totals == [3, 2]
+
+
+def test_an_import_of_no_rows_is_refused_and_leaves_the_folder_free(files, capsys):
+    (files / "texts").mkdir()
+    for name, text in (("train.de", "Hund"), ("dev.en", "dog")):
+        (files / "texts" / name).write_text(text)
+    command = ["corpus", "import", "text", str(files / "texts"), str(files / "out")]
+    for _ in range(2):
+        assert trivium([*command, "--languages", "de", "--splits", "dev"]) == 2
+        assert capsys.readouterr().err.endswith(
+            f"\ntrivium: {files}/texts has nothing to import with --languages de --splits dev; "
+            "leave out or change these\n"
+        )
+    assert not (files / "out" / "corpus.json").exists()
+    assert trivium([*command, "--languages", "en", "--splits", "dev"]) == 0
+    assert "added 1 sentence" in capsys.readouterr().out
+
+
+def test_a_command_that_could_use_no_row_may_be_corrected(files, capsys):
+    write_csv(files / "t.csv", [{"audio": "a.flac"}])
+    (files / "sounds").mkdir()
+    (files / "sounds" / "a.flac").write_bytes((files / "a.flac").read_bytes())
+    (files / "a.flac").unlink()
+    command = ["corpus", "import", str(files / "t.csv"), str(files / "out")]
+    assert trivium(command) == 1
+    assert trivium([*command, "--audio-root", str(files / "sounds")]) == 0
+    assert trivium(command) == 2  # now there is something
+    assert "name another folder" in capsys.readouterr().err

@@ -132,6 +132,12 @@ def test_a_picture_held_out_by_one_list_is_held_out(places):
     assert {record["split"] for record in records if record["picture"] == PICTURES[0]} == {"test"}
 
 
+def japanese_of_other_splits(source):
+    name = "PlacesAudioJpn_100k/PlacesAudioJpn_100k_image2audio_more.txt"
+    put(source.root / name, f"{PICTURES[0]} wavs/j0.wav\n")
+    return source
+
+
 @pytest.mark.parametrize(
     ("name", "source", "sentence"),
     [
@@ -140,6 +146,10 @@ def test_a_picture_held_out_by_one_list_is_held_out(places):
         ("places", lambda s: Source(s.root, s.images, languages=("de",)), "no language 'de'"),
         ("places-trilingual", lambda s: Source(s.root / "Hindi100k", s.images),
          "has no list in en, ja; expected releases in en, hi, ja side by side"),
+        ("places-trilingual", lambda s: Source(s.root, s.images, splits=("tets",)),
+         r"has no split 'tets'; did you mean 'test'\?"),
+        ("places-trilingual", japanese_of_other_splits,
+         r"image2audio_more\.txt is of the split 'more'; expected one of train, dev, test"),
     ],
 )  # fmt: skip
 def test_what_lacks_is_one_sentence(places, name, source, sentence):
@@ -147,8 +157,27 @@ def test_what_lacks_is_one_sentence(places, name, source, sentence):
         read(name, source(places))
 
 
-def test_an_entry_without_a_wav_names_the_list(places):
+def test_a_bad_entry_costs_no_other(places):
     path = places.root / "Hindi100k" / "PlacesHindi100k_train.json"
+    good = {"wav": "hindi_wavs/h0.wav", "image": PICTURES[0]}
+    as_json(path, {"data": [{"image": PICTURES[0]}, {"image": 3}, 4, good]})
+    records, bad = read("places", Source(places.root, places.images, languages=("hi",)))
+    assert len(records) == 3
+    assert bad[0].startswith(f"{path} has an entry without wav: ")
+    assert bad[1:] == [f"{path}: member 2 of 'data' has no 'image': {{\"image\": 3}}",
+                       f"{path}: member 3 of 'data' has no 'image': 4"]  # fmt: skip
     as_json(path, {"data": [{"image": PICTURES[0]}]})
-    with pytest.raises(CorpusError, match=r"PlacesHindi100k_train\.json has an entry without wav"):
+    with pytest.raises(CorpusError, match="name nothing; expected"):
         read("places", Source(places.root, places.images, languages=("hi",)))
+
+
+@pytest.mark.parametrize("name", ["places", "places-trilingual"])
+def test_a_bad_line_of_the_japanese_list_costs_no_other(places, name):
+    before, _ = read(name, places)
+    folder = places.root / "PlacesAudioJpn_100k"
+    path = folder / "PlacesAudioJpn_100k_image2audio_train.txt"
+    path.write_bytes(b"\xff\xfe wavs/j0.wav\n" + PICTURES[0].encode() + b"\n" + path.read_bytes())
+    records, bad = read(name, places)
+    assert records == before
+    assert bad == [f"{path}: line 1 is not UTF-8: byte 1 of it is 0xff",
+                   f"{path}: line 2 has no picture and wav: '{PICTURES[0]}'"]  # fmt: skip

@@ -126,6 +126,27 @@ def test_voxceleb_ids_are_those_of_its_trials(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("root", "split"),
+    [
+        ("vox1_test_wav", "test"), ("vox1_dev_wav", "train"), ("tests/voxceleb", "train"),
+        ("voxceleb_latest", "train"), ("link", "test"),
+    ],
+)  # fmt: skip
+def test_a_part_of_voxceleb_by_itself_is_known_by_its_own_name(tmp_path, root, split):
+    (tmp_path / "link").symlink_to(tmp_path / "vox1_test_wav")
+    sound((tmp_path / root).resolve() / "wav" / "id10270" / "5r0dWxy17C8" / "00001.wav")
+    records, _ = read("voxceleb", Source(tmp_path / root))
+    assert [record["split"] for record in records] == [split]
+
+
+def test_the_nearest_folder_tells_the_split_of_voxceleb(tmp_path):
+    for part, speaker in (("vox1_dev_wav", "id10001"), ("vox1_test_wav", "id10270")):
+        sound(tmp_path / "test" / part / "wav" / speaker / "5r0dWxy17C8" / "00001.wav")
+    records, _ = read("voxceleb", Source(tmp_path / "test"))
+    assert [record["split"] for record in records] == ["train", "test"]
+
+
+@pytest.mark.parametrize(
     ("name", "make", "lost", "sentence"),
     [
         ("minds14", minds_release, "MInDS-14/text", "MInDS-14/text is not there; expected MInDS"),

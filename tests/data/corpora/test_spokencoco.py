@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.corpora.imports import columns, imported, read, rows
+from tests.data.corpora.imports import columns, imported, read, reasons, rows
 from tests.data.corpora.miniatures import as_json, picture, put, sound
 from trivium.data.corpora import json_list, media
 from trivium.data.corpora.ingest import IngestOptions, ingest
@@ -88,10 +88,10 @@ def test_the_split_files_of_others_will_do_unrolled_or_not(tmp_path):
         (lambda s: put(s.root / "SpokenCOCO_train.json", '{"data": [{"im'), "is not JSON"),
         (lambda s: put(s.root / "SpokenCOCO_train.json", '{"data": ['), "before it is whole"),
         (lambda s: put(s.root / "SpokenCOCO_train.json", '{"data": []}'), "name nothing"),
-        (lambda s: put(s.root / "SpokenCOCO_train.json", '{"data": [1'), "member 1 .* no 'image'"),
+        (lambda s: put(s.root / "SpokenCOCO_train.json", '{"data": [1'), "before it is whole"),
         (lambda s: as_json(s.root / "SpokenCOCO_train.json",
                            {"data": [{"image": "a", "captions": [{"text": "x"}]}]}),
-         "a caption of a has no 'wav'"),
+         "name nothing; expected"),
         (lambda s: put(s.root / "SpokenCOCO_train.json", '{"info": 1}'), "the list 'data'"),
     ],
 )  # fmt: skip
@@ -135,3 +135,24 @@ def test_a_picture_is_decoded_once_for_captions_that_stand_together(tmp_path, mo
     records = list(readers_opened("spokencoco", source)[0])
     ingest(records, tmp_path / "out", Card(name="coco"), IngestOptions(threads=1))
     assert len(opened) == 6
+
+
+def test_a_bad_entry_costs_no_other_and_a_caption_needs_no_text(tmp_path):
+    source = coco_release(tmp_path)
+    path = source.root / "SpokenCOCO_train.json"
+    data = json.loads(path.read_text())["data"]
+    del data[0]["captions"][0]["text"]
+    data[0]["captions"][1]["text"] = ""
+    del data[1]["captions"][0]["wav"]
+    data[1]["captions"][1]["wav"] = 5
+    as_json(path, {"data": [7, {"captions": []}, {"image": "a", "captions": None}, *data]})
+    corpus = imported("spokencoco", source, tmp_path / "out")
+    assert columns(corpus, "id", "text")[:3] == [
+        ("s0-0", None), ("s0-1", None), ("s2-0", "picture 2, caption 0")
+    ]  # fmt: skip
+    assert [reason.removeprefix(f"{path}: ").partition(":")[0]
+            for reason in reasons(tmp_path / "out")] == [
+        "member 1 of 'data' has no 'image'", "member 2 of 'data' has no 'image'",
+        "a caption of a has no 'wav'",
+        *["a caption of train2014/COCO_train2014_000000000001.jpg has no 'wav'"] * 2,
+    ]  # fmt: skip

@@ -67,7 +67,7 @@ def test_files_that_do_not_match_are_refused(tmp_path):
         read("parallel", Source(tmp_path / "in", languages=("de",)))
     with pytest.raises(CorpusError, match="has no two files in de,fr"):
         read("parallel", Source(tmp_path / "in", languages=("de", "fr")))
-    with pytest.raises(CorpusError, match="has no two files"):
+    with pytest.raises(CorpusError, match="has no split 'dev'; known are train"):
         read("parallel", Source(tmp_path / "in", splits=("dev",)))
 
 
@@ -77,3 +77,31 @@ def test_a_folder_without_a_language_is_refused(tmp_path):
         read("text", Source(tmp_path / "in"))
     with pytest.raises(CorpusError, match="nowhere is not there; expected a file or a folder"):
         read("text", Source(tmp_path / "nowhere"))
+
+
+def test_files_of_other_kinds_are_no_languages(tmp_path):
+    for name in ("README.md", "make.sh", "x.csv", "x.json", "prepare.py", "train.log"):
+        put(tmp_path / name, "no sentence")
+    with pytest.raises(CorpusError, match=r"no file named for its language, but README\.md"):
+        read("text", Source(tmp_path))
+    put(tmp_path / "train.de", "Hund")
+    put(tmp_path / "dev.csv.txt", "of the language csv")
+    assert {record["language"] for record in read("text", Source(tmp_path))[0]} == {"de", "csv"}
+
+
+@pytest.mark.parametrize("name", ["x.gz", "dev.de.gz", "en.txt.bz2", "europarl.tgz"])
+def test_what_is_still_packed_is_named(tmp_path, name):
+    put(tmp_path / "train.de", "Hund")
+    put(tmp_path / name, b"\x1f\x8b")
+    with pytest.raises(CorpusError, match=rf"{name} is still packed; unpack it"):
+        read("text", Source(tmp_path))
+    put(tmp_path / name.rpartition(".")[0], "unpacked")
+    assert read("text", Source(tmp_path))[0]
+
+
+def test_a_split_that_is_not_there_is_refused(tmp_path):
+    put(tmp_path / "train.de", "Hund")
+    put(tmp_path / "hi.txt", "एक कुत्ता")
+    with pytest.raises(CorpusError, match=r"has no split 'tarin'; did you mean 'train'\?"):
+        read("text", Source(tmp_path, splits=("tarin",)))
+    assert len(read("text", Source(tmp_path, splits=("train",)))[0]) == 1

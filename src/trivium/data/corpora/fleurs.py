@@ -108,10 +108,15 @@ def _members(archive: Path) -> Iterator[tuple[str, int, bytes | None]]:
         raise CorpusError(f"{archive} cannot be read to its end: {error}; copy it anew") from error
 
 
+def language(locale: str) -> str:
+    """The code of the language of a locale: `fr` of fr_fr, `zh` of cmn_hans_cn."""
+    code = locale.partition("_")[0]
+    return SHORT.get(code, code)
+
+
 def _record(row: dict[str, str], locale: Path, split: str) -> dict[str, object]:
-    code = locale.name.partition("_")[0]
     return {
         "id": f"{locale.name}/{split}/{Path(row['file']).stem}", "text": row.get("raw"),
-        "language": SHORT.get(code, code), "split": split, "sentence": row["sentence"],
+        "language": language(locale.name), "split": split, "sentence": row["sentence"],
         "locale": locale.name, "normalised": row.get("normalised"), "gender": row.get("gender"),
     }  # fmt: skip

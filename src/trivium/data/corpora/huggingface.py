@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from trivium.data.corpora import table
+from trivium.data.corpora import fleurs, table
 from trivium.data.corpora.exported import Pictures, picture_record, record_of, rows
 from trivium.data.corpora.record import COLUMNS, BadLine, MadeId, Record
 from trivium.data.corpora.release import Source, chosen, visible
@@ -30,6 +30,12 @@ NAMES = {
     "sentence": "text", "transcription": "text", "transcript": "text", "raw_transcription": "text",
     "caption": "text", "speaker_id": "speaker", "client_id": "speaker", "lang": "language",
     "locale": "language", "intent_class": "label", "emotion": "label",
+}  # fmt: skip
+# FLEURS is known by its columns: its `id` is of a sentence, which several read in every language.
+FLEURS = frozenset({"id", "lang_id", "lang_group_id", "raw_transcription"})
+FLEURS_NAMES = {
+    "id": "sentence", "raw_transcription": "text", "transcription": "normalised",
+    "lang_id": "locale", "language": "language_name",
 }  # fmt: skip
 SPLITS = {"validation": "dev", "valid": "dev", "val": "dev"}
 SHARD = re.compile(r"(.+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?\.parquet")
@@ -121,10 +127,12 @@ def _meanings(path: Path, schema: pa.Schema) -> tuple[dict[str, str], dict[str, 
     features = _features(path, schema)
     kinds = {name: str(feature.get("_type")) for name, feature in features.items()
              if isinstance(feature, Mapping)}  # fmt: skip
-    names = {name: name for name in schema.names if name in COLUMNS}
+    known = FLEURS_NAMES if {*schema.names} >= FLEURS else {}
+    names = {n: known.get(n, n) for n in schema.names if n in known or n in COLUMNS}
     for name in schema.names:
-        if name.casefold() in COLUMNS and name.casefold() not in names.values():
-            names[name] = name.casefold()
+        ours = name.casefold()
+        if name not in names and ours in COLUMNS and ours not in names.values():
+            names[name] = ours
     for kind, ours in (("Audio", "audio"), ("Image", "image")):
         typed = [name for name in schema.names if kinds.get(name) == kind]
         if ours not in names.values() and len(typed) == 1:
@@ -163,6 +171,8 @@ def _numbered(shards: list[Shard]) -> Iterator[Record | BadLine]:
             made = MadeId(f"{shard.split}-{numbers[shard.split]:08}")
             record = {names[name]: _named(value, classes.get(name)) for name, value in row.items()}
             record |= _pair(record.get("translation"))
+            if row.keys() >= FLEURS:
+                record |= _of_fleurs(record)
             filled = {name: v for name, v in record.items() if v is not None and v != ""}
             yield {"id": made, "split": shard.split, **filled}
 
@@ -174,6 +184,15 @@ def _pair(value: Any) -> dict[str, Any]:
     one, other = sorted(value, key=lambda language: language == "en")
     return {"text": value[one], "language": one, "translation": value[other],
             "translation_language": other}  # fmt: skip
+
+
+def _of_fleurs(record: Record) -> dict[str, Any]:
+    """The language of a row and the number of its sentence, as the release itself is read."""
+    locale, sentence = record.get("locale"), record.get("sentence")
+    return {
+        "language": fleurs.language(locale) if isinstance(locale, str) else None,
+        "sentence": None if sentence is None else str(sentence),
+    }
 
 
 def _named(value: Any, classes: list[str] | None) -> Any:

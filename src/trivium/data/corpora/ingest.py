@@ -18,7 +18,7 @@ from trivium.data.audio import SoundLimits
 from trivium.data.corpora.media import picture_bytes, sound_columns
 from trivium.data.corpora.record import BadLine, Record, draft, rejection, table_of, text_of
 from trivium.data.corpora.stored import COMPARED, ChangedRowError, StoredPictures, StoredRows
-from trivium.data.corpus import Card, CorpusWriter
+from trivium.data.corpus import CARD, Card, CorpusWriter
 from trivium.errors import CorpusError, MediaError
 from trivium.runtime import cores
 
@@ -67,6 +67,7 @@ def ingest(
     advance: Callable[[], None] = lambda: None,
 ) -> Ingested:
     """Add records to the corpus `out`; every record has an `id`."""
+    clear_empty(out)
     result = Ingested()
     refused: list[dict[str, Any]] = []
     with CorpusWriter(out, card) as writer, ThreadPoolExecutor(options.threads) as pool:
@@ -88,6 +89,17 @@ def ingest(
         # Half a character cannot be written; its escape is what JSON calls it.
         write_file(out / REJECTED, lines.encode(errors="backslashreplace"))
     return result
+
+
+def clear_empty(out: Path) -> None:
+    """Take away what an import that stored nothing has left, so that another may use the folder."""
+    if not (out / CARD).exists():
+        return
+    with store.lock(out):
+        if any(out.glob("*.lance")) or Card.load(out / CARD).counts:
+            return
+        for name in (REJECTED, CARD):
+            (out / name).unlink(missing_ok=True)
 
 
 def _starter(

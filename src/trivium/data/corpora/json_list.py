@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from trivium.data.corpora.record import BadLine
 from trivium.errors import CorpusError
 
 BLOCK_CHARACTERS = 2**20
@@ -35,16 +36,25 @@ def read_list(path: Path, key: str) -> Iterator[Any]:
 
 def read_objects(path: Path, key: str, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The same, of a list whose members are objects with these names."""
-    for number, item in enumerate(read_list(path, key), 1):
-        check_object(f"{path}: member {number} of {key!r}", item, names)
+    for item in read_rows(path, key, names):
+        if isinstance(item, BadLine):
+            raise CorpusError(item.reason)
         yield item
 
 
-def check_object(where: str, item: Any, names: Sequence[str]) -> None:
-    """Refuse a value that is no object, or lacks a name."""
-    lost = [name for name in names if not isinstance(item, dict) or not item.get(name)]
-    if lost:
-        raise CorpusError(f"{where} has no {lost[0]!r}: {json.dumps(item)[:200]}")
+def read_rows(path: Path, key: str, names: Sequence[str]) -> Iterator[dict[str, Any] | BadLine]:
+    """The same, of a list in which one bad member costs no other."""
+    for number, item in enumerate(read_list(path, key), 1):
+        yield checked(f"{path}: member {number} of {key!r}", item, names)
+
+
+def checked(where: str, item: Any, names: Sequence[str]) -> dict[str, Any] | BadLine:
+    """An object with texts under these names, or what is wrong with a value that is none."""
+    for name in names:
+        text = item.get(name) if isinstance(item, dict) else None
+        if not isinstance(text, str) or not text:
+            return BadLine(f"{where} has no {name!r}: {json.dumps(item)[:200]}")
+    return dict(item)
 
 
 class _Stream:

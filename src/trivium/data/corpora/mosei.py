@@ -2,10 +2,13 @@
 
 import ast
 import importlib.util
+import reprlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from trivium.data.corpora.record import BadLine, Record
 from trivium.data.corpora.release import Source, chosen, folders, lines, locate
@@ -62,9 +65,14 @@ def _folds(path: Path) -> dict[str, str]:
         }  # fmt: skip
     except (SyntaxError, ValueError) as error:
         raise CorpusError(f"{path} is no list of folds: {error}; expected {EXPECTED}") from error
-    lost = [name for name in FOLD_NAMES.values() if name not in lists]
-    if lost:
-        raise CorpusError(f"{path} has no {lost[0]}; expected {EXPECTED}")
+    for name in FOLD_NAMES.values():
+        if name not in lists:
+            raise CorpusError(f"{path} has no {name}; expected {EXPECTED}")
+        if not isinstance(lists[name], list | tuple) or not all(
+            isinstance(video, str) for video in lists[name]
+        ):
+            told = reprlib.repr(lists[name])
+            raise CorpusError(f"{path}: {name} is {told}; expected a list of names of videos")
     return {video: split for split, name in FOLD_NAMES.items() for video in lists[name]}
 
 
@@ -94,14 +102,15 @@ def _labels(path: Path) -> Iterator[tuple[str, list[list[float]], list[list[floa
         with h5py.File(path) as file:
             data: Any = next(iter(file.values()))["data"]
             for video in sorted(data):
-                intervals, features = (data[video][name][()] for name in ("intervals", "features"))
-                if features.shape[1:] != (len(FEATURES),) or len(intervals) != len(features):
+                intervals, features = (np.asarray(data[video][name][()], np.float64)
+                                       for name in ("intervals", "features"))  # fmt: skip
+                if features.shape[1:] != (len(FEATURES),) or intervals.shape != (len(features), 2):
                     raise CorpusError(
-                        f"{path}: {video} has features of the shape {features.shape}; "
-                        f"expected (n, {len(FEATURES)}), one for each of {len(intervals)} intervals"
+                        f"{path}: {video} has features of the shape {features.shape}; expected "
+                        f"(n, {len(FEATURES)}), and intervals of {intervals.shape}; expected (n, 2)"
                     )
                 yield video, intervals.tolist(), features.tolist()
-    except (OSError, KeyError, StopIteration) as error:
+    except (OSError, KeyError, StopIteration, TypeError, ValueError) as error:
         raise CorpusError(f"{path} is no file of labels: {error}; expected {EXPECTED}") from error
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from trivium.data.corpora.record import BadLine, Record
 from trivium.data.corpora.release import Source, lines
-from trivium.data.corpora.text import Named, named_files
+from trivium.data.corpora.text import Named, named_files, of_splits
 from trivium.data.corpus import Card
 from trivium.errors import CorpusError
 
@@ -20,7 +20,7 @@ def read(source: Source) -> Iterator[Record | BadLine]:
     `--languages de,fr` names what is translated and into what.
     """
     groups: dict[str, dict[str, Named]] = {}
-    for file in named_files(source.root):
+    for file in of_splits(named_files(source.root), source):
         groups.setdefault(file.rest, {})[file.language] = file
     pairs = [pair for group in groups.values() for pair in _pairs(group, source)]
     if not pairs:
@@ -33,8 +33,6 @@ def read(source: Source) -> Iterator[Record | BadLine]:
 
 
 def _pairs(group: dict[str, Named], source: Source) -> list[tuple[Named, Named]]:
-    if source.splits and next(iter(group.values())).split not in source.splits:
-        return []
     if source.languages:
         if len(source.languages) != 2:
             raise CorpusError(f"--languages {','.join(source.languages)}: expected two, as de,en")

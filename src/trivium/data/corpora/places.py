@@ -3,17 +3,25 @@
 The three are separate releases on the same pictures (Places205); what is said is no translation.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from trivium.data.corpora.json_list import read_objects
+from trivium.data.corpora.json_list import read_rows
 from trivium.data.corpora.record import BadLine, Record
-from trivium.data.corpora.release import Source, chosen, folders, holding, locate, needed, visible
+from trivium.data.corpora.release import (
+    Source,
+    chosen,
+    folders,
+    holding,
+    lines,
+    locate,
+    needed,
+    visible,
+)
 from trivium.data.corpus import Card
-from trivium.errors import CorpusError
 
 CARD = Card(name="places-audio", licence="unknown", source="Places Audio on pictures of Places205.")
 EXPECTED = (
@@ -95,39 +103,55 @@ def records_of(listed: Listed, source: Source) -> Iterator[Record | BadLine]:
     folder = listed.path.parent
     roots = [folder.parent, folder] if folder.name == "metadata" else [folder]
     wav = holding([root / name for root in roots for name in WAVS],
-                  (said["wav"] for said in entries(listed)), EXPECTED)  # fmt: skip
+                  (said["wav"] for said in good_entries(listed)), EXPECTED)  # fmt: skip
     images = [root / name for root in filter(None, (source.images, *roots)) for name in PICTURES]
-    image = holding(images, (said["picture"] for said in entries(listed)), EXPECTED)
+    image = holding(images, (said["picture"] for said in good_entries(listed)), EXPECTED)
     return _records(listed, wav, image)
 
 
-def entries(listed: Listed) -> Iterator[dict[str, Any]]:
+def entries(listed: Listed) -> Iterator[dict[str, Any] | BadLine]:
     """Entries of a list under one set of names, paths without the slash some begin with."""
     if listed.path.suffix == ".txt":
-        with listed.path.open(encoding="utf-8") as file:
-            for line in file:
-                picture, _, wav = line.strip().partition(" ")
-                if wav:
-                    yield {"picture": picture.lstrip("/"), "wav": wav.strip().lstrip("/")}
+        yield from _lines(listed.path)
         return
-    for item in read_objects(listed.path, "data", ("image",)):
-        yield {
-            "picture": item["image"].lstrip("/"), "wav": _wav(listed, item).lstrip("/"),
-            "id": item.get("uttid"), "speaker": item.get("speaker"), "text": item.get("asr_text"),
-        }  # fmt: skip
+    for item in read_rows(listed.path, "data", ("image",)):
+        if isinstance(item, BadLine):
+            yield item
+        elif wav := item.get("hindi_wav") or item.get("wav"):
+            yield {
+                "picture": item["image"].lstrip("/"), "wav": str(wav).lstrip("/"),
+                "id": item.get("uttid"), "speaker": item.get("speaker"),
+                "text": item.get("asr_text"),
+            }  # fmt: skip
+        else:
+            yield BadLine(f"{listed.path} has an entry without wav: {str(item)[:200]}")
 
 
-def _wav(listed: Listed, item: Mapping[str, Any]) -> str:
-    for key in ("hindi_wav", "wav"):
-        if item.get(key):
-            return str(item[key])
-    raise CorpusError(f"{listed.path} has an entry without wav: {str(item)[:200]}")
+def good_entries(listed: Listed) -> Iterator[dict[str, Any]]:
+    """Those that can be used."""
+    return (entry for entry in entries(listed) if not isinstance(entry, BadLine))
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any] | BadLine]:
+    for line in lines(path):
+        if isinstance(line, BadLine):
+            yield line
+            continue
+        number, text = line
+        picture, _, wav = text.strip().partition(" ")
+        if wav:
+            yield {"picture": picture.lstrip("/"), "wav": wav.strip().lstrip("/")}
+        elif picture:
+            yield BadLine(f"{path}: line {number} has no picture and wav: {text[:200]!r}")
 
 
 def _records(
     listed: Listed, wav: Callable[[str], Path], image: Callable[[str], Path]
 ) -> Iterator[Record | BadLine]:
     for said in entries(listed):
+        if isinstance(said, BadLine):
+            yield said
+            continue
         made = f"{listed.language}/{Path(said['wav']).with_suffix('')}"
         yield said | {
             "id": said.get("id") or made, "audio": str(wav(said["wav"])), "wav": None,

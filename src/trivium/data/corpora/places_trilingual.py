@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from trivium.data.corpora import places
 from trivium.data.corpora.record import BadLine, Record
-from trivium.data.corpora.release import Source
+from trivium.data.corpora.release import Source, chosen
 from trivium.data.corpus import Card
 from trivium.errors import CorpusError
 
@@ -28,8 +28,8 @@ def read(source: Source) -> Iterator[Record | BadLine]:
     if there != {*places.LISTS}:
         lost = ", ".join(language for language in places.LISTS if language not in there)
         raise CorpusError(f"{source.root} has no list in {lost}; expected {EXPECTED}")
+    wanted = chosen(source.splits, SPLITS, "split", source.root)
     splits = _splits(lists)
-    wanted = source.splits or SPLITS
     opened = [places.records_of(listed, source) for listed in lists]
     return _records(opened, splits, wanted)
 
@@ -39,8 +39,12 @@ def _splits(lists: list[places.Listed]) -> dict[str, str]:
     named: dict[str, tuple[int, int]] = {}
     bits = {language: 1 << place for place, language in enumerate(places.LISTS)}
     for listed in lists:
-        rank = SPLITS.index(listed.split.partition("_")[0])
-        for entry in places.entries(listed):
+        split = listed.split.partition("_")[0]
+        if split not in SPLITS:
+            raise CorpusError(f"{listed.path} is of the split {listed.split!r}; expected one of "
+                              f"{', '.join(SPLITS)}")  # fmt: skip
+        rank = SPLITS.index(split)
+        for entry in places.good_entries(listed):
             seen, highest = named.get(entry["picture"], (0, 0))
             named[entry["picture"]] = (seen | bits[listed.language], max(highest, rank))
     whole = sum(bits.values())
@@ -48,7 +52,7 @@ def _splits(lists: list[places.Listed]) -> dict[str, str]:
 
 
 def _records(
-    opened: list[Iterator[Record | BadLine]], splits: dict[str, str], wanted: tuple[str, ...]
+    opened: list[Iterator[Record | BadLine]], splits: dict[str, str], wanted: list[str]
 ) -> Iterator[Record | BadLine]:
     for records in opened:
         for record in records:

@@ -10,7 +10,7 @@ from trivium.data.corpora.record import BadLine
 from trivium.data.corpora.table import Line, decoded, numbered
 from trivium.errors import CorpusError, did_you_mean
 
-ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 PROBED = 200  # names that are looked for to find the folder they lie in
 
 

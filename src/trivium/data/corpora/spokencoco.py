@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from trivium.data.corpora.json_list import check_object, read_objects
+from trivium.data.corpora.json_list import checked, read_objects, read_rows
 from trivium.data.corpora.record import BadLine, Record
 from trivium.data.corpora.release import Source, chosen, holding, locate, needed
 from trivium.data.corpus import Card
@@ -23,6 +23,7 @@ KARPATHY = {split: f"SpokenCOCO_{name}_karpathy.json"
 SPLIT_OF = {"train": "train", "restval": "train", "val": "dev", "test": "test"}  # Karpathy's words
 
 Splits = Mapping[str, str] | None  # by the name of a picture's file
+Caption = dict[str, Any] | BadLine
 
 
 def read(source: Source) -> Iterator[Record | BadLine]:
@@ -42,8 +43,8 @@ def read(source: Source) -> Iterator[Record | BadLine]:
     there = dict.fromkeys(splits.values() if splits else files)
     wanted = chosen(source.splits, there, "split", source.join or root)
     first = next(iter(files.values()))
-    said = (caption["wav"] for item in _items(first) for caption in item["captions"])
-    shown = (item["image"] for item in _items(first))
+    said = (caption["wav"] for _, caption in _captions(first))
+    shown = (picture for picture, _ in _captions(first))
     wav = holding([root], said, EXPECTED)
     image = holding([source.images or root, root], shown, EXPECTED)
     return chain.from_iterable(
@@ -61,13 +62,22 @@ def karpathy_splits(path: Path) -> dict[str, str]:
     }
 
 
-def _items(path: Path) -> Iterator[dict[str, Any]]:
+def _items(path: Path) -> Iterator[tuple[str, list[Caption]] | BadLine]:
     """Pictures with their captions; "unrolled" files repeat the picture for every caption."""
-    for item in read_objects(path, "data", ("image",)):
-        item.setdefault("captions", [item.get("caption")])
-        for caption in item["captions"]:
-            check_object(f"{path}: a caption of {item['image']}", caption, ("wav", "text"))
-        yield item
+    for item in read_rows(path, "data", ("image",)):
+        if isinstance(item, BadLine):
+            yield item
+            continue
+        name, captions = item["image"].lstrip("/"), item.get("captions", [item.get("caption")])
+        said = captions if isinstance(captions, list) else [captions]
+        yield name, [checked(f"{path}: a caption of {name}", one, ("wav",)) for one in said]
+
+
+def _captions(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Captions that can be heard, with the names of their pictures."""
+    for item in _items(path):
+        if not isinstance(item, BadLine):
+            yield from ((item[0], one) for one in item[1] if not isinstance(one, BadLine))
 
 
 def _records(
@@ -75,15 +85,17 @@ def _records(
     wav: Callable[[str], Path], image: Callable[[str], Path],
 ) -> Iterator[Record | BadLine]:  # fmt: skip
     for item in _items(path):
-        name = item["image"].lstrip("/")
+        if isinstance(item, BadLine):
+            yield item
+            continue
+        name, captions = item
         own = splits.get(Path(name).name) if splits else split
         if own is None:
             yield BadLine(f"{name} is in none of Karpathy's splits")
-        elif own in wanted:
-            for caption in item["captions"]:
-                yield {
-                    "id": caption.get("uttid") or Path(caption["wav"]).stem,
-                    "audio": str(wav(caption["wav"])), "text": caption["text"], "language": "en",
-                    "speaker": caption.get("speaker"), "split": own, "picture": name,
-                    "image": str(image(name)),
-                }  # fmt: skip
+        for caption in captions if own in wanted else ():
+            yield caption if isinstance(caption, BadLine) else {
+                "id": caption.get("uttid") or Path(caption["wav"]).stem,
+                "audio": str(wav(caption["wav"])), "text": caption.get("text"), "language": "en",
+                "speaker": caption.get("speaker"), "split": own, "picture": name,
+                "image": str(image(name)),
+            }  # fmt: skip

@@ -1,5 +1,6 @@
 """VoxCeleb 1 and 2: interviews of celebrities; ids are the paths that lists of trials name."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +18,14 @@ USES: tuple[str, ...] = ("join", "splits")
 PROMISED: dict[str, int] = {}
 SPLITS = ("train", "test")
 SOUNDS = (".wav", ".flac", ".m4a")
+PARTS = re.compile(r"(?<![a-z])(test|dev)")  # vox1_test_wav, but not voxceleb_latest
 
 
 def read(source: Source) -> Iterator[Record | BadLine]:
     """Stretches of interviews; whom a list of trials names is in the split test.
 
-    Without a list, test is what lies below a folder with `test` in its name. A sound that a list
-    names and that is nowhere is listed.
+    Without a list, the nearest folder above a speaker whose name has `test` or `dev` tells, up to
+    the one that is imported. A sound that a list names and that is nowhere is listed.
     """
     locate(source.root, ("wav/id*", "*/wav/id*", "id*", "aac/id*", "*/aac/id*"), EXPECTED)
     lists = [needed(source.join, EXPECTED)] if source.join else _lists(source.root)
@@ -49,8 +51,7 @@ def _records(root: Path, trials: set[str], splits: list[str]) -> Iterator[Record
     tested = {name.partition("/")[0] for name in trials}
     missing = set(trials)
     for speaker in _speakers(root):
-        named_test = any("test" in part for part in speaker.relative_to(root).parts[:-1])
-        is_test = speaker.name in tested if tested else named_test
+        is_test = speaker.name in tested if tested else _named_test(root, speaker)
         split = "test" if is_test else "train"
         for video in folders(speaker):
             for path in visible(video.iterdir()):
@@ -61,6 +62,15 @@ def _records(root: Path, trials: set[str], splits: list[str]) -> Iterator[Record
                            "video": video.name}  # fmt: skip
     for name in sorted(missing) if "test" in splits else ():
         yield BadLine(f"a list of trials names {name!r}, which is not below {root}")
+
+
+def _named_test(root: Path, speaker: Path) -> bool:
+    """Whether the names of folders say that a speaker is of the test."""
+    above = speaker.relative_to(root).parts[:-1]
+    for name in (*reversed(above), root.resolve().name):
+        if told := PARTS.findall(name.casefold()):
+            return "test" in told
+    return False
 
 
 def _speakers(root: Path) -> Iterator[Path]:

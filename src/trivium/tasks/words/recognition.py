@@ -183,7 +183,8 @@ def measure(
 ) -> Recognition:
     """What a model makes of the utterances of a split, or of some languages of it.
 
-    Utterances without a text are left out and counted. `advance` is told of utterances heard.
+    Utterances without a sound or a text are left out and counted. `advance` is told of utterances
+    heard.
     """
     rows, left_out = rows_of(corpus, "utterances", split, ["text"], languages)
     spoken = [row["language"] or UNKNOWN for row in rows]

@@ -184,7 +184,7 @@ def measure(
     needed = ["language", "translation", "translation_language"]
     rows, left_out = rows_of(
         corpus, table, split, needed if source == "speech" else [*needed, "text"], languages,
-        f"translation_language = {literal(to)}" if to else None,
+        f"translation_language = {literal(to)}" if to else None, heard=source == "speech",
     )  # fmt: skip
     directions = [(row["language"], row["translation_language"]) for row in rows]
 
