@@ -10,7 +10,8 @@ from trivium.cli.main import app
 HEAD = """# Commands
 
 Made by `make docs` from the commands themselves; a test compares the two. Errors are one sentence
-and exit code 2, Ctrl-C is 130; `trivium --debug COMMAND ...` shows the traceback.
+and exit code 2; 1 is of `corpus check` that finds something, and of an import or a `pseudo-label`
+that keeps no row; Ctrl-C is 130; `trivium --debug COMMAND ...` shows the traceback.
 """
 
 

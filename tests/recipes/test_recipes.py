@@ -46,6 +46,15 @@ def test_every_recipe_is_said_in_a_sentence_and_survives_json(name, tmp_path):
     assert all(source.corpora == tuple(ANYWHERE) for source in made.sources.values())
 
 
+def test_what_a_run_wrote_can_be_run_on_other_corpora(tmp_path):
+    made = recipe("composite.tiny", ANYWHERE)
+    (tmp_path / "config.json").write_text(made.to_json())
+    again, other = (recipe(str(tmp_path / "config.json"), named) for named in ([], [Path("mine")]))
+    assert again == made
+    assert {source.corpora for source in other.sources.values()} == {(Path("mine"),)}
+    assert other.sources["spoken"].where == made.sources["spoken"].where
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_without_weights_every_tower_is_random_and_nothing_else_changes(name):
     made = recipe(name, ANYWHERE)

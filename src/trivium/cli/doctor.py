@@ -20,6 +20,11 @@ HUB_TIMEOUT_SECONDS = 3.0
 # Distributions beside the required ones: the extra that brings each, and what is missed without.
 OPTIONAL = {
     "espeakng-loader": ("world", "`trivium world` cannot make voices (GPL-3, so never required)"),
+    "faiss-cpu": ("search", "large libraries are searched without an index"),
+    "fastapi": ("serve", "`trivium serve` cannot answer"),
+    "av": ("serve", "the sound of films and browsers cannot be read"),
+    "h5py": ("corpora", "CMU-MOSEI cannot be imported"),
+    "lhotse": ("corpora", "lhotse's manifests can be neither read nor written"),
 }
 
 

@@ -177,7 +177,7 @@ def search(
 def embed(
     model: Model,
     source: SourceFolder,
-    out: Annotated[Path, typer.Argument(help="The .npy file to write; OUT.jsonl names its rows.")],
+    out: Annotated[Path, typer.Argument(help="The .npy file to write; a .jsonl names its rows.")],
     language: Language = "",
     of: Of = "",
 ) -> None:

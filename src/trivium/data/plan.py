@@ -226,7 +226,8 @@ def check_world(micros_per_step: int, rank: int, world: int) -> None:
         fits = [size for size in range(1, micros_per_step + 1) if micros_per_step % size == 0]
         raise SettingsError(
             f"{micros_per_step} micros a step cannot be shared evenly by {world} devices; use "
-            f"{_up(micros_per_step, world)} micros a step, or {' or '.join(map(str, fits))} devices"
+            f"{_up(micros_per_step, world)} micros a step (training.loader.micros_per_step), or "
+            f"{' or '.join(map(str, fits))} devices"
         )
     if not 0 <= rank < world:
         raise SettingsError(f"rank {rank} is not one of {world} devices, 0 to {world - 1}")

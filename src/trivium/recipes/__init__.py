@@ -69,12 +69,23 @@ RECIPES: dict[str, Callable[[Sequence[Path]], Recipe]] = {
 def recipe(name: str, corpora: Sequence[Path]) -> Recipe:
     """The recipe of a name, or the one that a run wrote as JSON."""
     if name.endswith(".json"):
-        return Recipe.load(Path(name))
+        return _on(Recipe.load(Path(name)), corpora)
     if name not in RECIPES:
         raise SettingsError(f"no recipe is called {name!r}; {did_you_mean(name, RECIPES)}")
     if not corpora:
         raise SettingsError(f"the recipe {name} needs a corpus; name one with --corpus DIR")
     return RECIPES[name](corpora)
+
+
+def _on(recipe: Recipe, corpora: Sequence[Path]) -> Recipe:
+    """The recipe on other corpora, if any are named: all of its sources read them."""
+    if not corpora:
+        return recipe
+    sources = {
+        role: source.model_copy(update={"corpora": tuple(corpora)})
+        for role, source in recipe.sources.items()
+    }
+    return recipe.model_copy(update={"sources": sources})
 
 
 def without_weights(recipe: Recipe) -> Recipe:

@@ -287,6 +287,7 @@ def _check_finite(losses: Mapping[str, float], norm: float, step: int) -> None:
         told = ", ".join(f"{name} {value:.4g}" for name, value in losses.items())
         raise TriviumError(
             f"at step {step} {' and '.join(bad)} is not a number "
-            f"({told}, gradient norm {norm:.3g}); lower the learning rate, or resume from the last "
-            "checkpoint with a smaller clip"
+            f"({told}, gradient norm {norm:.3g}); lower the learning rate or "
+            "training.optimizer.clip in a new run, which may begin with this one's last checkpoint "
+            "(start)"
         )
