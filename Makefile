@@ -4,6 +4,8 @@ TORCH  ?= torch==2.13.0
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Two workers with a thread each: with two each, threads of torch wait for one another in loops.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 .PHONY: help demo test test-slow check format docs lock install clean
 
@@ -37,10 +39,10 @@ demo: install   ## make a small corpus, show it, say what to type next
 test: install   ## every test but the long ones, < 15 minutes on 2 cores
 	@command -v chromium >/dev/null \
 	  || echo "no chromium: the page is not tested in a browser; apt-get install chromium adds it"
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests
+	@$(PYTEST) -m "not slow" tests
 
 test-slow: install  ## long studies and hundreds of kills
-	@$(BIN)/python -m pytest -n 2 --dist worksteal -m slow tests
+	@$(PYTEST) -m slow tests
 
 check: install  ## format, lint, types, guards: what a change must pass first
 	@$(BIN)/ruff format --check src tests benchmarks
