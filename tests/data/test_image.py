@@ -44,6 +44,15 @@ def test_other_modes_become_rgb(mode):
     assert decode_image(encoded(Image.new(mode, (3, 3)), kind)).shape == (3, 3, 3)
 
 
+def test_sixteen_bits_are_as_bright_as_eight():
+    ramp = np.linspace(0, 65_535, 64, dtype=np.uint16)[None].repeat(4, 0)
+    for kind in ("PNG", "TIFF"):
+        pixels = decode_image(encoded(Image.fromarray(ramp), kind))
+        np.testing.assert_array_equal(pixels[..., 0], ramp >> 8)
+    with pytest.raises(MediaError, match=r"32 bits \(mode F\)"):
+        decode_image(encoded(Image.fromarray(ramp.astype(np.float32)), "TIFF"))
+
+
 def test_transparency_is_put_on_white():
     clear = Image.new("RGBA", (2, 2), (0, 0, 0, 0))
     assert (decode_image(encoded(clear, "PNG")) == 255).all()

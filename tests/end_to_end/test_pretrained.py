@@ -6,7 +6,7 @@ import pytest
 import trivium
 from trivium import checkpoint
 from trivium.data.corpus import Corpus
-from trivium.errors import SettingsError
+from trivium.errors import SettingsError, TriviumError
 from trivium.models.loaded import SHIPPED
 from trivium.models.towers import PictureTower, SpeechTower, TextTower, TowerSettings
 from trivium.tasks.retrieval import measure
@@ -40,6 +40,20 @@ def test_speech_text_and_pictures_meet_in_one_space(model):
     for vector in (speech[0], text, picture):
         assert vector.dtype == np.float32
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_sound_is_the_same_in_every_form(model):
+    heard = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32)
+    whole = (heard * 2**15).astype(np.int16)
+    both = np.stack([heard + 0.1, heard - 0.1], axis=1)
+    expected = model.embed(speech=heard)
+    for other in (whole, (heard, 16_000), (whole, 16_000), both, (both, 16_000)):
+        assert model.embed(speech=other) @ expected > 0.9999
+    assert model.embed(speech=(heard, whole)).shape == (2, 256)
+    two = model.embed(text=("a red star", "two fish"))
+    np.testing.assert_array_equal(two, model.embed(text=["a red star", "two fish"]))
+    with pytest.raises(TriviumError, match=r"shape \(16, 1000\); expected \(S,\), or \(S, 2\)"):
+        model.embed(speech=heard.reshape(16, 1_000))
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])

@@ -192,6 +192,9 @@ def test_languages_by_all_their_codes():
         assert code_of(code, ["hi", "en"]) == "hi"
     assert code_of("zh-CN", known) == code_of("cmn_hans_cn", known) == "cmn"
     assert code_of("cmn_Hant", ["cmn", "cmn_Hant"]) == "cmn_Hant"
+    for fleurs, whisper in (("nb_no", "no"), ("fil_ph", "tl"), ("jv_id", "jw"), ("no", "nb")):
+        assert code_of(fleurs, ["en", whisper]) == whisper
+    assert (code_of("fil_ph", known), code_of("om_et", known)) == ("tgl", "gaz")
     assert short("sv-SE") == short("swe") == "sv"
     with pytest.raises(TriviumError, match="no language 'jp'; it knows 22, of which ja, jw begin"):
         code_of("jp", ["jw", "ja", *(f"x{n}" for n in range(20))])

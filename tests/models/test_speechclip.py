@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import COLUMNS_OF_CARD, png
 from trivium.data.batch import Ragged
-from trivium.data.corpus import Corpus
+from trivium.data.corpus import Card, Corpus, CorpusWriter
 from trivium.data.image import decode_image
 from trivium.data.loader import Stopwatch, load
 from trivium.data.source import Source, SourceSettings
 from trivium.errors import SettingsError, TriviumError
+from trivium.models.gallery import picture_vectors
 from trivium.models.speechclip import SpeechClip, SpeechClipSettings
 from trivium.models.towers import TowerSettings, train_tokenizer
 from trivium.recipes import recipe
@@ -192,6 +194,20 @@ def test_vectors_are_made_once_for_a_tower_and_anew_for_another(
     assert made.stat().st_mtime_ns == before
     begun(frozen(), source(world_folder))  # other random weights
     assert len(list(tmp_path.glob("*/*.npy"))) == 2
+
+
+def test_other_pictures_under_the_same_ids_get_vectors_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRIVIUM_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    tower, made = frozen().picture, []
+    for number, colour in enumerate(("red", "green")):
+        with CorpusWriter(tmp_path / str(number), Card(**COLUMNS_OF_CARD)) as writer:
+            writer.add("pictures", {"id": "a", "split": "train", "image": png(colour)})
+        corpus = Corpus.open(tmp_path / str(number))
+        made.append((corpus.card.fingerprint, np.array(picture_vectors(corpus, tower))))
+    (first, red), (second, green) = made
+    assert first == second
+    assert not np.allclose(red, green)
 
 
 def test_find_is_the_softmax_over_all_shown_pictures(world_folder, monkeypatch, tmp_path):

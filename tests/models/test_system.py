@@ -58,6 +58,9 @@ def test_frozen_published_towers_are_named_and_not_stored(tmp_path):
     folder = save(system, tmp_path / "saved")
     names = load_file(folder / "model.safetensors")
     assert not [name for name in names if name.startswith(("speech.", "picture."))]
+    for kind, tower in (("speech", SpeechTower), ("picture", PictureTower)):
+        read = tower.from_settings(TowerSettings(source=str(folder)))
+        assert read.checksum() == getattr(system, kind).checksum()
     again = Model.load(folder)
     for name, tensor in system.state_dict().items():
         torch.testing.assert_close(again.system.state_dict()[name], tensor, rtol=0, atol=0)

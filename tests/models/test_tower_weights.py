@@ -18,7 +18,7 @@ from trivium.models.towers import (
     TowerSettings,
     train_tokenizer,
 )
-from trivium.models.towers.weights import random_network
+from trivium.models.towers.weights import fetch, random_network
 
 WAVES = Ragged(torch.randn(2, 4000), torch.tensor([4000, 2500]))
 PUBLISHED = [name for name, network in NETWORKS.items() if network.published_millions]
@@ -244,6 +244,29 @@ def test_the_cache_of_the_hub_is_enough(monkeypatch, tmp_path):
     (place / "snapshots" / ("f" * 40)).mkdir(parents=True)
     hub_folder(place / "snapshots" / ("f" * 40), "test-hubert")
     assert SpeechTower.from_settings(TowerSettings(source="someone/hubert")).width == 32
+
+
+@pytest.mark.parametrize("lost", ["model-00002-of-00003.safetensors", "preprocessor_config.json"])
+def test_what_the_cache_lacks_is_fetched(monkeypatch, tmp_path, lost):
+    """A download that was stopped, and what another library left that wanted the weights alone."""
+    import huggingface_hub
+
+    files = [f"model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
+    index = {"weight_map": {f"tensor{n}": name for n, name in enumerate(files)}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name in {*files, "preprocessor_config.json"} - {lost}:
+        (tmp_path / name).touch()
+    asked = []
+
+    def snapshot(_, *, local_files_only=False, **__):
+        asked.append(local_files_only)
+        if not local_files_only:
+            (tmp_path / lost).touch()
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    assert fetch("someone/hubert", "main") == fetch("someone/hubert", "main") == tmp_path
+    assert asked == [True, False, True]
 
 
 @pytest.mark.parametrize(

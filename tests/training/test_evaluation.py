@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -98,6 +99,15 @@ def test_the_best_is_kept_beside_the_newest(tmp_path, corpus):
         "README.md", "config.json", "model.safetensors", "score.json"]  # fmt: skip
     assert "after 14 of 30 steps" in (best / "README.md").read_text()
     assert [path.name for path in RunFolder(tmp_path).checkpoints()] == ["step-00000030"]
+
+
+def test_what_a_run_left_that_never_saved_is_forgotten(tmp_path, corpus):
+    fit(measured(corpus), tmp_path, build=build, evaluate=Weighing([99.0] * 5))
+    shutil.rmtree(tmp_path / "checkpoints")
+    (tmp_path / "tokenizer.json").write_text("of other texts")
+    fit(measured(corpus), tmp_path, build=build, evaluate=Weighing([1.0] * 5))
+    assert Score.load(RunFolder(tmp_path).best / "score.json").values["weight"] == 1.0
+    assert not (tmp_path / "tokenizer.json").exists()
 
 
 def test_a_resumed_run_knows_the_best_of_before(tmp_path, corpus):

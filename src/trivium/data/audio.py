@@ -9,10 +9,12 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from trivium.errors import MediaError
 
@@ -96,6 +98,15 @@ def encode_wav(samples: Samples, rate_hz: int = SAMPLE_RATE_HZ) -> bytes:
     target = io.BytesIO()
     soundfile.write(target, samples, rate_hz, format="WAV", subtype="PCM_16")
     return target.getvalue()
+
+
+def mono(samples: NDArray[Any]) -> Samples:
+    """One channel between -1 and 1; whole numbers are as loud as their type has bits."""
+    scale = -float(np.iinfo(samples.dtype).min) if samples.dtype.kind == "i" else 1.0
+    single = samples.mean(axis=1) if samples.ndim == 2 and samples.shape[1] <= 2 else samples
+    if single.ndim != 1:
+        raise MediaError(f"samples are of shape {samples.shape}; expected (S,), or (S, 2)")
+    return np.asarray(single / scale, np.float32)
 
 
 def resample(samples: Samples, rate_hz: int, target_hz: int = SAMPLE_RATE_HZ) -> Samples:

@@ -55,6 +55,13 @@ def open_image(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I;16"):  # Pillow would cut it off at 255
+        turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+    elif turned.mode in ("I", "F"):
+        raise MediaError(
+            f"the picture has pixels of 32 bits (mode {turned.mode}), and how bright they may be "
+            "is not told; save it with 8 or 16"
+        )
     if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
         white = Image.new("RGBA", turned.size, "white")
         return Image.alpha_composite(white, turned.convert("RGBA")).convert("RGB")

@@ -91,7 +91,10 @@ def picture_vectors(corpus: Corpus, tower: PictureTower) -> Halves:
 def _path(corpus: Corpus, tower: PictureTower) -> Path:
     beside = corpus.path.resolve().parent / ".trivium"
     folder = Path(os.environ.get("TRIVIUM_CACHE") or beside)
-    words = f"{tower.checksum()} {tower.side} {tower.mean} {tower.deviation}"
+    # The fingerprint is of ids: other pictures under the same ones are in other files.
+    fragments = corpus.table("pictures").dataset.get_fragments()
+    files = sorted(file.path for fragment in fragments for file in fragment.data_files())
+    words = f"{tower.checksum()} {tower.side} {tower.mean} {tower.deviation} {files}"
     return folder / corpus.card.fingerprint / f"{hashlib.sha256(words.encode()).hexdigest()}.npy"
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from trivium import checkpoint
 from trivium.config import Settings, read_json
-from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, resample
+from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, mono, resample
 from trivium.data.batch import Ragged
 from trivium.data.image import Pixels, decode_image
 from trivium.errors import SettingsError, TriviumError, did_you_mean
@@ -104,18 +104,18 @@ class Model:
         image: Picture | Sequence[Picture] | None = None,
         language: str | None = None,
     ) -> Vectors:
-        """Vectors (N, D) of a list, or (D,) of a single item; exactly one kind at a time.
+        """Vectors (N, D) of a list or a tuple, or (D,) of a single item; one kind at a time.
 
-        Sounds are paths, encoded bytes, 16 kHz samples, or samples with their rate; pictures are
-        paths, encoded bytes or RGB pixels.
+        Sounds are paths, encoded bytes, 16 kHz samples, or samples with their rate, of one channel
+        or of two (S, 2); pictures are paths, encoded bytes or RGB pixels.
         """
         given = {"speech": speech, "text": text, "image": image}
         named = [kind for kind, value in given.items() if value is not None]
         if len(named) != 1:
             raise TriviumError(f"embed was given {named or 'nothing'}; give speech, text or image")
         items: Any = given[named[0]]
-        single = not isinstance(items, list)
-        things = [items] if single else items
+        single = _is_with_rate(items) or not isinstance(items, list | tuple)
+        things = [items] if single else list(items)
         if named[0] == "speech":
             vectors = self.embed_speech([_samples(sound) for sound in things], language or "")
         elif named[0] == "text":
@@ -368,11 +368,19 @@ def _find(name: Path | str) -> Path:
 def _samples(sound: Sound) -> Samples:
     if isinstance(sound, tuple):
         samples, rate_hz = sound
-        return resample(np.asarray(samples, np.float32), rate_hz)
+        return resample(mono(samples), rate_hz)
     if isinstance(sound, np.ndarray):
-        return sound.astype(np.float32)
+        return mono(sound)
     data = sound if isinstance(sound, bytes) else _read(Path(sound))
     return decode_audio(data)
+
+
+def _is_with_rate(items: object) -> bool:
+    """Whether this is one sound: samples, and how many there are a second."""
+    return (
+        isinstance(items, tuple) and len(items) == 2
+        and isinstance(items[0], np.ndarray) and isinstance(items[1], int | np.integer)
+    )  # fmt: skip
 
 
 def _pixels(picture: Picture) -> Pixels:

@@ -276,6 +276,8 @@ def _begin(folder: RunFolder, recipe: Recipe, resume: bool, place: Place) -> Non
         )
     if place.is_first:
         folder.path.mkdir(parents=True, exist_ok=True)
+        if not resume:
+            folder.forget()
         checkpoint.write_file(folder.path / checkpoint.CONFIG, recipe.to_json())
 
 

@@ -113,6 +113,11 @@ class RunFolder:
             (new / STATE).write_text(snapshot.state.to_json(), encoding="utf-8")
         return target
 
+    def forget(self) -> None:
+        """Take away what a run left that ended before its first checkpoint."""
+        shutil.rmtree(self.best, ignore_errors=True)
+        (self.path / TOKENIZER).unlink(missing_ok=True)
+
     def save_best(self, snapshot: Snapshot, score: str) -> None:
         """Write the best checkpoint and its score, as JSON, in place of the one before."""
         with checkpoint.new_folder(self.best) as new:

@@ -10,12 +10,14 @@ af:afr am:amh ar:arb as:asm az:azj be:bel bg:bul bn:ben bs:bos ca:cat cs:ces cy:
 el:ell en:eng es:spa et:est eu:eus fa:pes fi:fin fr:fra ga:gle gl:glg gu:guj he:heb hi:hin hr:hrv
 hu:hun hy:hye id:ind ig:ibo is:isl it:ita ja:jpn jw:jav jv:jav ka:kat kk:kaz km:khm kn:kan ko:kor
 ky:kir lg:lug lo:lao lt:lit lv:lvs mk:mkd ml:mal mn:khk mr:mar ms:zlm mt:mlt my:mya nb:nob no:nob
-ne:npi nl:nld nn:nno ny:nya or:ory pa:pan pl:pol ps:pbt pt:por ro:ron ru:rus sd:snd sk:slk sl:slv
-sn:sna so:som sr:srp sv:swe sw:swh ta:tam te:tel tg:tgk th:tha tl:tgl tr:tur uk:ukr ur:urd uz:uzn
-vi:vie yo:yor yue:yue zh:cmn zu:zul
+ne:npi nl:nld nn:nno ny:nya om:gaz or:ory pa:pan pl:pol ps:pbt pt:por ro:ron ru:rus sd:snd sk:slk
+sl:slv sn:sna so:som sr:srp sv:swe sw:swh ta:tam te:tel tg:tgk th:tha tl:tgl tr:tur uk:ukr ur:urd
+uz:uzn vi:vie yo:yor yue:yue zh:cmn zu:zul
 """
 LONG: dict[str, str] = dict(pair.split(":") for pair in _PAIRS.split())
 SHORT: dict[str, str] = {long: short for short, long in LONG.items()}
+# One language under two codes: FLEURS and Whisper write Norwegian, Filipino and Javanese otherwise.
+ALIKE: dict[str, str] = {"nb": "no", "no": "nb", "fil": "tl", "jv": "jw", "jw": "jv"}
 
 
 def short(language: str) -> str:
@@ -26,7 +28,9 @@ def short(language: str) -> str:
 
 def code_of(language: str, known: Collection[str]) -> str:
     """What a model calls a language, of the codes that it knows."""
-    found = (language, short(language), LONG.get(short(language)))
+    own = short(language)
+    other = ALIKE.get(own, own)
+    found = (language, own, LONG.get(own), other, LONG.get(other))
     code = next((code for code in found if code is not None and code in known), None)
     if code is None:
         alike = sorted(code for code in known if code[:1] == language[:1].lower())

@@ -1,7 +1,7 @@
 """Networks of transformers: built from sizes, or read from a folder in the hub's format."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from operator import attrgetter
@@ -125,7 +125,10 @@ def read_trained(folder: Path, kind: Kind) -> Built:
     values = told["settings"].get(kind)
     if values is None:
         raise SettingsError(f"{folder} holds a {told['system']}, which has no tower for {kind}")
-    built = build(TowerSettings.parse(values, str(folder / checkpoint.CONFIG)), kind)
+    settings = TowerSettings.parse(values, str(folder / checkpoint.CONFIG))
+    built = build(settings, kind)
+    if not settings.random_weights:  # published and frozen: the checkpoint only names it
+        return built
     checkpoint.load_into(built.model, folder, prefix=f"{kind}.network.")
     return replace(built, folder=folder)
 
@@ -209,16 +212,17 @@ def fetch(repository: str, revision: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     files = ["*.json", "model*.safetensors"]
-    try:
+    cached: Path | None = None
+    with suppress(LocalEntryNotFoundError, ValueError):  # also a name that is none: said below
         cached = Path(snapshot_download(repository, revision=revision, local_files_only=True))
-        if _has_weights(cached):
+        if _is_whole(cached):
             return cached
-    except (LocalEntryNotFoundError, ValueError):
-        pass  # also a name that is none, which the next call says
     try:
         # Where HF_HUB_OFFLINE is set this does not leave the machine either.
         return Path(snapshot_download(repository, revision=revision, allow_patterns=files))
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        if cached is not None and _has_weights(cached):
+            return cached
         raise TriviumError(
             f"the weights of {repository} at revision {revision} are in no folder of that name, "
             "not in the hub's cache and not to be had now "
@@ -244,6 +248,17 @@ def load_heads(origin: TowerSettings, kind: Kind, own: Mapping[str, "Tensor"]) -
                 f"{tensor.numel():,}; give the sizes it was trained with, or begin with new heads"
             )
         checkpoint.put({name: published[name].reshape(tensor.shape)}, {name: tensor})
+
+
+BESIDE = ("preprocessor_config.json", "tokenizer.json")  # of the two a tower needs one
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether nothing has to be fetched: another library may have taken the weights alone."""
+    index = folder / "model.safetensors.index.json"
+    shards = set(read_json(index)["weight_map"].values()) if index.exists() else set()
+    beside = any((folder / name).exists() for name in BESIDE)
+    return _has_weights(folder) and beside and all((folder / name).exists() for name in shards)
 
 
 def _has_weights(folder: Path) -> bool:
