@@ -18,6 +18,7 @@ from trivium.models.towers import (
     encode_texts,
     train_tokenizer,
 )
+from trivium.models.towers.text import read_tokenizer
 
 FAMILIES = ["test-clip", "test-siglip"]
 TEXTS = ["a red star above two fish", "Zwei Fische", "तारा", "", "a " * 200]
@@ -183,6 +184,32 @@ def test_tokens_start_and_end_and_are_cut_to_fit(name):
 
 def test_a_tokenizer_is_the_same_every_time():
     assert train_tokenizer(TEXTS, 300).to_str() == train_tokenizer(iter(TEXTS), 300).to_str()
+
+
+def test_what_a_tokenizer_was_used_for_is_forgotten(tmp_path):
+    made = train_tokenizer(TEXTS, 300)
+    expected = encode_texts(made, TEXTS, 77)
+    made.enable_padding(length=20)
+    made.enable_truncation(9)
+    made.save(str(tmp_path / "tokenizer.json"))
+    found = encode_texts(read_tokenizer(tmp_path), TEXTS, 77)
+    assert torch.equal(found.lengths, expected.lengths)
+    assert torch.equal(found.data, expected.data)
+
+
+def test_marks_stand_in_the_words_of_their_letters():
+    """Hindi's vowels are marks: parted from their letters they would be tokens of their own."""
+    made = train_tokenizer(["दो लाल किताबों के दाईं ओर"] * 2, 500)
+    assert made.encode("लाल किताबों").tokens[1:-1] == made.encode("किताबों लाल").tokens[2:0:-1]
+    assert len(made.encode("लाल किताबों").ids) == 4
+
+
+def test_capitals_are_kept_where_they_are_asked_for():
+    texts = ["There is a Tree", "there"] * 2
+    lower, cased = (train_tokenizer(texts, 500, keep_case=keep) for keep in (False, True))
+    assert lower.encode("There").ids == lower.encode("there").ids
+    assert len(cased.encode("There").ids) == len(cased.encode("there").ids) == 3
+    assert cased.decode(cased.encode("There is a Tree").ids).strip() == "There is a Tree"
 
 
 def test_a_tokenizer_too_large_and_texts_too_long_are_refused():

@@ -88,7 +88,8 @@ def build_system(recipe: Recipe, out: Path) -> nn.Module:
     if recipe.tokens is None:
         built: nn.Module = kind(recipe.settings)
     else:
-        built = kind(recipe.settings, _tokenizer(recipe, recipe.tokens, out))
+        keep_case = getattr(kind, "keeps_case", False)
+        built = kind(recipe.settings, _tokenizer(recipe, recipe.tokens, keep_case, out))
     return built
 
 
@@ -141,7 +142,7 @@ def _open(recipe: Recipe, role: str, columns: tuple[str, ...]) -> Source:
     return Source(SourceSettings.parse(changed.model_dump(), f"the source of {role}"))
 
 
-def _tokenizer(recipe: Recipe, tokens: int, out: Path) -> Tokenizer:
+def _tokenizer(recipe: Recipe, tokens: int, keep_case: bool, out: Path) -> Tokenizer:
     """The run's tokenizer: made of the sources' texts once, and kept beside the recipe."""
     path = out / TOKENIZER
     if not path.exists():
@@ -155,5 +156,6 @@ def _tokenizer(recipe: Recipe, tokens: int, out: Path) -> Tokenizer:
             .to_pylist()
             if text
         ]
-        checkpoint.write_file(path, train_tokenizer(texts, tokens).to_str())
+        made = train_tokenizer(texts, tokens, keep_case=keep_case)
+        checkpoint.write_file(path, made.to_str())
     return read_tokenizer(out)

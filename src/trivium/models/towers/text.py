@@ -6,7 +6,8 @@ from typing import Self
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, pre_tokenizers
+from tokenizers.pre_tokenizers import PreTokenizer
 from torch import Tensor
 
 from trivium.data.batch import Ragged
@@ -17,6 +18,8 @@ from trivium.models.towers.weights import Built, build
 
 TOKENIZER = "tokenizer.json"
 START, END = "<|startoftext|>", "<|endoftext|>"
+# As GPT-2 parts texts, but that marks are of their letters: Hindi's vowels are marks.
+WORDS = r" ?[\p{L}\p{M}]+| ?\p{N}+| ?[^\s\p{L}\p{M}\p{N}]+|\s+(?!\S)|\s+"
 
 # Where each family keeps its layers.
 PLACES: dict[str, Place] = {
@@ -94,13 +97,18 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int) ->
     return Ragged.from_rows([np.asarray(ids, np.int64) for ids in cut])
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
+def train_tokenizer(
+    texts: Iterable[str], vocabulary_size: int, *, keep_case: bool = False
+) -> Tokenizer:
     """A byte-level tokenizer of these texts, with start and end tokens as CLIP has them."""
-    from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import decoders, models, normalizers, processors, trainers
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    case = () if keep_case else (normalizers.Lowercase(),)
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), *case, normalizers.Prepend(" ")]
+    )
+    tokenizer.pre_tokenizer = words()
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size,
@@ -116,9 +124,19 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
     return tokenizer
 
 
+def words() -> PreTokenizer:
+    """Words as bytes; a text has to begin with a space, as each of its words does."""
+    parted = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return pre_tokenizers.Sequence([parted, as_bytes])
+
+
 def read_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer of a folder in the hub's format."""
     path = folder / TOKENIZER
     if not path.exists():
         raise SettingsError(f"{path} is not there, so texts cannot be turned into tokens")
-    return Tokenizer.from_file(str(path))
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()  # of what it was used for when it was saved
+    tokenizer.no_truncation()
+    return tokenizer

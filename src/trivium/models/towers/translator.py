@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from trivium.data.batch import Ragged
 from trivium.errors import SettingsError, TriviumError
 from trivium.models.towers.networks import Place, TowerSettings
-from trivium.models.towers.text import END, START, TOKENIZER, read_tokenizer
+from trivium.models.towers.text import END, START, TOKENIZER, read_tokenizer, words
 from trivium.models.towers.tower import Tower
 from trivium.models.towers.weights import Built, build
 from trivium.objectives.distill import Head
@@ -229,8 +229,8 @@ def _renumbered(tokenizer: Tokenizer) -> Tokenizer:
     merges = [tuple(pair) for pair in made["merges"]]
     vocabulary = {piece: number for number, piece in enumerate(order)}
     renumbered: Any = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    renumbered.normalizer = normalizers.NFC()
-    renumbered.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    renumbered.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Prepend(" ")])
+    renumbered.pre_tokenizer = words()
     renumbered.decoder = decoders.ByteLevel()
     renumbered.add_special_tokens([AddedToken(mark, special=True) for mark in (*SPECIAL, MASK)])
     found: Tokenizer = renumbered
