@@ -338,3 +338,22 @@ def test_a_tuning_killed_at_any_moment_leaves_the_old_or_the_new(large, many):
     assert large.index(many).added == 0
     assert len(folders(large)) == 1  # made again, and what the killed ones left is gone
     assert large.remark == ""
+
+
+def test_of_one_kind_more_is_compared_since_another_is_asked_for(index, monkeypatch):
+    """As pictures are by texts, which lie beside them: each query is moved by the same vector."""
+    monkeypatch.setattr(nearest, "COMPARED", 300)
+    beside = VECTORS_ONCE[:50].astype(np.float32) + 1.5 * np.ones(WIDTH, np.float32) / 4
+    opened = Nearest(VECTORS_ONCE, "cpu")
+    true = [set(places) for places, _ in opened.search(beside, 10)]
+    card = IndexCard(model="", version=1, lists=index.nlist, recall=0.5)
+    opened.use(index, nearest.keys_of(VECTORS_ONCE), card)
+    opened.probes = (1, 1)
+
+    def recall():
+        found = [set(places) for places, _ in opened.search(beside, 10)]
+        return np.mean([len(a & b) / 10 for a, b in zip(true, found, strict=True)])
+
+    before = recall()
+    opened.one_kind = True
+    assert recall() > max(0.8, before + 0.1)

@@ -174,8 +174,8 @@ def test_what_a_model_cannot_do_is_one_sentence(whisper, seamless):
         ),
         (lambda: heard.transcribe_speech([], "ja"), "knows no language 'ja'; known are de, en, hi"),
         (lambda: heard.transcribe_speech([tone(30.5)]), "a sound lasts 30.50 s, and .* hears 30 s"),
-        (lambda: all_of_it.transcribe_speech([], ""), "must be told the language of what it is"),
-        (lambda: all_of_it.translate_text([], "", "en"), "must be told the language"),
+        (lambda: all_of_it.transcribe_speech([], ""), "must be told the `language` of what"),
+        (lambda: all_of_it.translate_text([], "", "en"), "must be told the `language`"),
         (lambda: all_of_it.translate_speech([], "", "xx"), "knows no language 'xx'; known are deu"),
         (lambda: all_of_it.translate_text([], "fr", "en"), "knows no language 'fr'"),
     ):

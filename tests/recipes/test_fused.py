@@ -133,7 +133,9 @@ def test_of_a_group_only_what_is_named_changes():
 def test_the_best_is_chosen_on_dev(name, task):
     chosen_on = recipe(f"fused.world_{name}", ANYWHERE).evaluation
     assert chosen_on.tasks == (task,)
-    assert (chosen_on.split, chosen_on.where[:13]) == ("*", "split = 'dev'")
+    assert (chosen_on.split, chosen_on.where[:14]) == ("*", "(split = 'dev'")
+    longest = recipe(f"fused.world_{name}", ANYWHERE).sources["rows"].max_seconds
+    assert chosen_on.where.endswith(f"and seconds <= {longest:g}")
 
 
 # Some of the labels.
@@ -210,7 +212,9 @@ def test_a_fold_is_what_trains_and_what_is_held_out(sessions):
     made = tune([sessions], "emotion", settings, TRAINING, rows, items=2)
     assert len(Source(made.sources["rows"])) == fold.rows["train"]
     assert made.evaluation.tasks == ("classification",)
-    assert (made.evaluation.split, made.evaluation.where) == ("*", fold.dev)
+    longest = made.sources["rows"].max_seconds
+    expected = ("*", f"({fold.dev}) and seconds <= {longest:g}")
+    assert (made.evaluation.split, made.evaluation.where) == expected
     leaking = Rows(fold.train, fold.dev, fold.train, split=None)
     with pytest.raises(TriviumError, match="leaks from training"):
         tune([sessions], "emotion", settings, TRAINING, leaking, items=2)
@@ -221,7 +225,9 @@ def test_one_session_is_held_out():
     assert four.where.endswith("and not (id like 'Ses05%' or id like 'Ses04%')")
     assert five.where.endswith("and not (id like 'Ses01%' or id like 'Ses05%')")
     assert five.split is None
-    assert recipes.iemocap(ANYWHERE).evaluation.where.endswith("id like 'Ses01%'")
+    assert recipes.iemocap(ANYWHERE).evaluation.where.endswith(
+        "id like 'Ses01%') and seconds <= 37.4875"
+    )
 
 
 def test_speakers_of_the_world_that_are_on_both_sides_are_refused(world_folder):

@@ -14,6 +14,7 @@ from tests.recipes.test_joint import SMALL
 from tests.recipes.test_recipes import TINY_TOWERS
 from trivium.data.corpora.ingest import IngestOptions, ingest
 from trivium.data.corpora.readers import READERS, opened
+from trivium.data.corpus import Corpus
 from trivium.models.grounded import GroundedSettings
 from trivium.recipes import recipe
 from trivium.recipes.grounded import schedule
@@ -66,6 +67,10 @@ def test_a_paper_s_run_starts_on_its_corpora(name, tmp_path, monkeypatch):
         made = short(made.model_copy(update={"settings": scratch, "tokens": 399}))
     else:
         made = made.override(small)
+    chosen_on = made.evaluation.where if made.evaluation and small is None else None
+    if chosen_on is not None:
+        every = [Corpus.open(folder) for folder in folders]
+        assert any(len(corpus.columns("utterances", ["id"], chosen_on)) for corpus in every)
     fitted = fit(made, tmp_path / "run", max_steps=2)
     assert fitted.losses
     assert all(torch.tensor(loss).isfinite() for loss in fitted.losses.values())

@@ -130,6 +130,5 @@ def test_a_loss_that_falls_in_a_straight_line_has_fallen_nine_tenths_after_nine(
     assert share_until_fallen(losses) == pytest.approx(0.9, abs=5 / lines)
 
 
-def test_a_loss_that_never_falls_has_converged_at_once():
-    assert share_until_fallen([2.0, 2.0, 3.0]) == 0.0
-    assert share_until_fallen([2.0]) == 0.0
+def test_a_loss_that_never_falls_takes_all_of_its_lines():
+    assert share_until_fallen([2.0, 2.0, 3.0]) == share_until_fallen([2.0]) == 1.0

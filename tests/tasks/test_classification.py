@@ -257,7 +257,7 @@ class Teller:
     labels = ("ask", "beg", "tell", "sing")
 
     def __init__(self, *reads: str) -> None:
-        self.reads = reads
+        self.reads, self.pairs = reads, False
         self.given: list[tuple[list[np.ndarray] | None, list[str] | None]] = []
 
     def classify(
@@ -320,6 +320,7 @@ def test_a_model_is_given_what_it_reads(
 
 def test_sentences_come_in_pairs(labelled: Corpus) -> None:
     teller = Teller("text")
+    teller.pairs = True
     found = measure(teller, labelled, "train", QUICK.override(["table=sentences"]))
     assert teller.given == [(None, ["ask a\t0 b", "tell a\t1 b", "ask a\t2 b", "tell a\t3 b"])]
     assert found.score.primary_value == 100

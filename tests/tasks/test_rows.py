@@ -146,9 +146,23 @@ def test_only_who_hears_needs_a_sound(by_hand: Corpus, reads: tuple[str, ...], c
     with CorpusWriter(by_hand.path, by_hand.card) as writer:
         writer.add("utterances", utterance(30, audio=None, seconds=None, picture="p-red"))
     corpus = Corpus.open(by_hand.path)
-    model = SimpleNamespace(name="m", checksum="", reads=reads)
+    model = SimpleNamespace(name="m", checksum="", reads=reads, pairs=False)
     rows, left_out = known_rows(model, corpus, None, "train", "speaker", (), None)
     assert len(rows) == count
     assert len(left_out) == (count == 20)
     given = answers(reads, corpus, rows, lambda sounds, texts: sounds or texts, lambda _: None)
     assert len(given) == count
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_a_second_sentence_is_read_by_those_who_learned_from_two(
+    by_hand: Corpus, pairs: bool
+) -> None:
+    with CorpusWriter(by_hand.path, by_hand.card) as writer:
+        said = {"id": "p", "split": "dev", "text": "it rains", "label": "yes"}
+        writer.add("sentences", said | {"extra": '{"second": "it is wet"}'})
+    corpus = Corpus.open(by_hand.path)
+    model = SimpleNamespace(name="m", checksum="", reads=("text",), pairs=pairs)
+    rows, _ = known_rows(model, corpus, "sentences", "dev", "label", (), None)
+    given = answers(("text",), corpus, rows, lambda _, texts: texts, lambda _: None)
+    assert given == ["it rains\tit is wet" if pairs else "it rains"]

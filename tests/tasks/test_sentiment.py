@@ -208,7 +208,7 @@ def test_settings_that_mean_nothing_are_refused(wrong: str) -> None:
 class Feeler:
     """Scores a text by its last word."""
 
-    name, checksum, reads = "feeler", "e" * 40, ("text",)
+    name, checksum, reads, pairs = "feeler", "e" * 40, ("text",), False
 
     def score(self, sounds: None, texts: list[str]) -> np.ndarray:
         assert sounds is None

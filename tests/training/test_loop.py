@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from safetensors.torch import load_file
 
 from tests.conftest import COLUMNS_OF_CARD
 from tests.training.toy import Toy, ToySettings
-from trivium.data.corpus import Card, CorpusWriter
+from trivium.data.corpus import Card, Corpus, CorpusWriter
 from trivium.data.loader import LoaderSettings
 from trivium.data.source import SourceSettings
 from trivium.errors import SettingsError, TriviumError
@@ -139,6 +140,16 @@ def test_a_finished_run_is_not_begun_again_and_can_be_resumed_to_nothing(
     before = untimed(whole_run)
     fit(recipe(corpus), whole_run, build=build, resume=True)
     assert untimed(whole_run) == before
+
+
+def test_a_corpus_that_grew_is_another_at_resume(tmp_path, corpus):
+    grown = tmp_path / "corpus"
+    shutil.copytree(corpus, grown)
+    fit(recipe(grown), tmp_path / "run", build=build, max_steps=10)
+    with CorpusWriter(grown, Corpus.open(grown).card) as writer:
+        writer.add("sentences", {"id": "new", "split": "train", "text": "x", "characters": 1})
+    with pytest.raises(SettingsError, match=r"corpora of rows are not .* until step 10; begin a"):
+        fit(recipe(grown), tmp_path / "run", build=build, resume=True)
 
 
 def test_changed_settings_at_resume_are_listed(corpus, whole_run):

@@ -90,6 +90,14 @@ def test_times_by_hand():
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nx &lt; y &amp;amp; z\n"
     )
     assert FORMATS["vtt"](Transcript((Segment(1, 2, ""),))) == "WEBVTT\n"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("ja", "猫がいる"), ("zh-CN", "猫がいる"), ("hi", "猫が いる")]
+)
+def test_segments_are_parted_as_words_are(language, text):
+    parts = (Segment(0, 1, "猫が"), Segment(1, 2, ""), Segment(2, 3, "いる"))
+    assert Transcript(parts, language).text == text
     assert FORMATS["srt"](Transcript((Segment(1, 2, ""),))) == ""
     assert FORMATS["txt"](Transcript((Segment(0, 2, ""),))) == "\n"
 

@@ -52,15 +52,11 @@ class Items:
         vectors = column.values.to_numpy(zero_copy_only=False).reshape(-1, width)
         own = found.select(["id", "kind"]).take(order)
         ordered = np.ascontiguousarray(vectors[order])
-        return cls(
-            table,
-            own.column("id").combine_chunks(),
-            own.column("kind").combine_chunks(),
-            found.column("row").to_numpy()[order],
-            ordered,
-            Nearest.open(table.path.parent, ordered, model),
-            model,
-        )
+        ids, kinds = (own.column(name).combine_chunks() for name in ("id", "kind"))
+        nearest = Nearest.open(table.path.parent, ordered, model)
+        nearest.one_kind = len(pc.unique(kinds)) == 1
+        rows = found.column("row").to_numpy()[order]
+        return cls(table, ids, kinds, rows, ordered, nearest, model)
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -19,7 +19,8 @@ from trivium.library.indexing import CARD, Card, Indexed, Indexing
 from trivium.library.items import TABLE, Items
 from trivium.library.nearest import IndexCard
 from trivium.library.sources import Source, open_source
-from trivium.models.loaded import Model, Picture, Sound
+from trivium.models.given import Picture, Sound
+from trivium.models.loaded import Model
 from trivium.models.towers.networks import Kind
 
 KINDS: tuple[Kind, ...] = tuple(ARGUMENTS)

@@ -108,6 +108,7 @@ class Nearest:
         self.remark = remark  # why there is no index where there could be one
         self.card: IndexCard | None = None
         self.probes = (0, 0)  # lists to look at, without and with a filter
+        self.one_kind = False  # all items are: what is asked for is often of another, and elsewhere
         self._device = device or best_device()
         self._opening = Lock()
         self._exact: Exact | None = None
@@ -182,7 +183,8 @@ class Nearest:
         if self._index is None:
             return self.exact.search(queries, count, allowed)
         part = self._all if allowed is None else self._part(self._there & allowed[self._places])
-        matching, wide = int(part.sizes.sum()), allowed is not None or count > TUNED_FOR
+        matching = int(part.sizes.sum())
+        wide = allowed is not None or count > TUNED_FOR or self.one_kind
         compared = self.probes[wide] * len(self._places) / self._index.nlist
         if wide:
             compared = max(COMPARED, compared * max(1, count / TUNED_FOR))

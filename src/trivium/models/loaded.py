@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from trivium import checkpoint
 from trivium.config import Settings, read_json
-from trivium.data.audio import SAMPLE_RATE_HZ, Samples, decode_audio, mono, resample
+from trivium.data.audio import SAMPLE_RATE_HZ, Samples
 from trivium.data.batch import Ragged
-from trivium.data.image import Pixels, decode_image
+from trivium.data.image import Pixels
 from trivium.errors import SettingsError, TriviumError, did_you_mean
+from trivium.models.given import Picture, Sound, is_with_rate, pixels_of, samples_of
 from trivium.models.passes import Made, by_characters, by_length, ordered, parts
 from trivium.models.system import described, load_stored, system_class, tokenizer_of
 from trivium.models.towers import Frames
@@ -25,10 +26,8 @@ from trivium.models.towers.text import TOKENIZER, read_tokenizer
 from trivium.models.towers.weights import fetch
 
 Vectors = NDArray[np.float32]
-Sound = Path | str | bytes | Samples | tuple[Samples, int]
-Picture = Path | str | bytes | Pixels
 # Models that come with the package.
-SHIPPED = ("world-speechclip",)
+SHIPPED = ("world-speechclip", "world-composite")
 # What a system may be able to do, by the method that does it, as errors say it.
 WISHES = {
     "transcribe": "write down what it hears",
@@ -114,14 +113,14 @@ class Model:
         if len(named) != 1:
             raise TriviumError(f"embed was given {named or 'nothing'}; give speech, text or image")
         items: Any = given[named[0]]
-        single = _is_with_rate(items) or not isinstance(items, list | tuple)
+        single = is_with_rate(items) or not isinstance(items, list | tuple)
         things = [items] if single else list(items)
         if named[0] == "speech":
-            vectors = self.embed_speech([_samples(sound) for sound in things], language or "")
+            vectors = self.embed_speech([samples_of(sound) for sound in things], language or "")
         elif named[0] == "text":
             vectors = self.embed_text(things, language or "")
         else:
-            vectors = self.embed_picture([_pixels(picture) for picture in things])
+            vectors = self.embed_picture([pixels_of(picture) for picture in things])
         return vectors[0] if single else vectors
 
     def embed_speech(self, sounds: Sequence[Samples], language: str) -> Vectors:
@@ -193,9 +192,19 @@ class Model:
         )
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of those that the system has to be told of; none where it takes any."""
+        return tuple(getattr(self.system, "languages", ()))
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """What the system labels and scores: speech, text, or both."""
         return tuple(getattr(self.system, "reads", ())) or ("speech",)
+
+    @property
+    def pairs(self) -> bool:
+        """Whether a text is two sentences, with a tab between them."""
+        return bool(getattr(self.system, "pairs", False))
 
     @property
     def voice_reads(self) -> tuple[str, ...]:
@@ -363,37 +372,6 @@ def _find(name: Path | str) -> Path:
             f"{name} is no folder and no model that ships; {did_you_mean(str(name), SHIPPED)}"
         )
     return fetch(str(name), "main")
-
-
-def _samples(sound: Sound) -> Samples:
-    if isinstance(sound, tuple):
-        samples, rate_hz = sound
-        return resample(mono(samples), rate_hz)
-    if isinstance(sound, np.ndarray):
-        return mono(sound)
-    data = sound if isinstance(sound, bytes) else _read(Path(sound))
-    return decode_audio(data)
-
-
-def _is_with_rate(items: object) -> bool:
-    """Whether this is one sound: samples, and how many there are a second."""
-    return (
-        isinstance(items, tuple) and len(items) == 2
-        and isinstance(items[0], np.ndarray) and isinstance(items[1], int | np.integer)
-    )  # fmt: skip
-
-
-def _pixels(picture: Picture) -> Pixels:
-    if isinstance(picture, np.ndarray):
-        return picture
-    return decode_image(picture if isinstance(picture, bytes) else _read(Path(picture)))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TriviumError(f"{path} cannot be read: {(error.strerror or '').lower()}") from error
 
 
 def _numpy(vectors: Tensor) -> Vectors:

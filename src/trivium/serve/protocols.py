@@ -206,7 +206,7 @@ def _events(transcript: Transcript) -> Iterator[str]:
     """A transcript as a stream, a piece for each segment with a text."""
     spoken = [one.text for one in transcript.segments if one.text]
     told: list[dict[str, str]] = [
-        {"type": "transcript.text.delta", "delta": f"{' ' if place else ''}{text}"}
+        {"type": "transcript.text.delta", "delta": f"{transcript.between if place else ''}{text}"}
         for place, text in enumerate(spoken)
     ]
     for event in (*told, {"type": "transcript.text.done", "text": transcript.text}):
@@ -221,4 +221,5 @@ def _told(collection: Collection, engine: Engine) -> dict[str, Any]:
     return {"id": engine.name, "object": "model", "created": collection.since,
             "owned_by": "trivium", "system": engine.model.name,
             "checksum": engine.model.checksum,
-            "can": [method for method in able if engine.can(method)]}  # fmt: skip
+            "can": [method for method in able if engine.can(method)],
+            "languages": sorted({*getattr(engine.model, "languages", ())})}  # fmt: skip

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trivium import checkpoint
+from trivium.data.corpus import Corpus
 from trivium.errors import SettingsError, TriviumError, did_you_mean
 from trivium.studies.claim import Claim
 from trivium.studies.results import Measured, Results
@@ -18,7 +19,7 @@ from trivium.tasks.during import fit
 from trivium.tasks.score import Signature
 from trivium.training.place import Place
 from trivium.training.recipe import Recipe
-from trivium.training.state import STATE, RunFolder, RunState
+from trivium.training.state import STATE, RunFolder, RunState, refuse_other_rows
 
 MEASURED = "measured.json"
 
@@ -189,7 +190,11 @@ def trained_checkpoint(recipe: Recipe, folder: Path) -> Path | None:
     RunFolder(folder).check_settings(recipe)
     if steps_done(folder) < total_steps(recipe):
         return None
-    return RunFolder(folder).checkpoints()[-1]
+    newest = RunFolder(folder).checkpoints()[-1]
+    cards = {role: [Corpus.open(path).card for path in source.corpora]
+             for role, source in recipe.sources.items()}  # fmt: skip
+    refuse_other_rows(RunState.load(newest / STATE), cards)
+    return newest
 
 
 def train_once(

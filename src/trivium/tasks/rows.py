@@ -39,6 +39,10 @@ class Reader(Named, Protocol):
     def reads(self) -> tuple[str, ...]:
         """`speech`, `text`, or both."""
 
+    @property
+    def pairs(self) -> bool:
+        """Whether a text is two sentences."""
+
 
 class Within(Settings):
     """Which rows of a split are measured."""
@@ -152,7 +156,8 @@ def known_rows(
     read = ["text"] if "text" in model.reads else []
     both = known if where is None else f"({where}) and {known}"
     heard = "speech" in model.reads
-    return rows_of(corpus, table, split, [column, *read], languages, both, ["extra"], heard=heard)
+    also = ["extra"] if model.pairs else []  # which has the second sentence
+    return rows_of(corpus, table, split, [column, *read], languages, both, also, heard=heard)
 
 
 def answers(

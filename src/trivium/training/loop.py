@@ -33,7 +33,7 @@ from trivium.training.recipe import (
     open_sources,
 )
 from trivium.training.schedule import Draws, Moment, Schedule, frozen_names
-from trivium.training.state import Keeper, RunFolder, differences, here
+from trivium.training.state import Keeper, RunFolder, differences, here, refuse_other_rows
 from trivium.training.step import Parts, StepSeed, total_counts, train_step
 
 __all__ = ["Fitted", "Recipe", "TrainingSettings", "Watch", "build_system", "fit"]
@@ -163,6 +163,8 @@ def _set_up(
             raise SettingsError(f"freeze {list(phase.freeze)} leaves nothing to train; freeze less")
     optimizer = build_optimizer(every, training.optimizer)
     if saved is not None:
+        refuse_other_rows(saved, {role: [c.card for c in own.corpora]
+                                  for role, own in sources.items()})  # fmt: skip
         folder.restore_optimizer(optimizer, every)
         for difference in differences(saved, here(step, place.world, training.parallel)):
             watch({"warning": f"the last bits may differ: {difference}"})

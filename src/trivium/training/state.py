@@ -47,6 +47,8 @@ class RunState(Settings):
     """Version."""
     parallel: str = "ddp"
     """How the devices share the work."""
+    corpora: dict[str, tuple[str, ...]] = {}
+    """Fingerprints of what each source reads; empty in older runs."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,22 @@ def differences(saved: RunState, now: RunState) -> list[str]:
         for name in ("threads", "world", "parallel", "torch")
         if getattr(saved, name) != getattr(now, name)
     ]
+
+
+def refuse_other_rows(saved: RunState, cards: Mapping[str, Sequence[Card]]) -> None:
+    """Refuse to go on with corpora that are not as they were."""
+    now = fingerprints(cards)
+    changed = [name for name, before in saved.corpora.items() if now.get(name, before) != before]
+    if changed:
+        raise SettingsError(
+            f"the corpora of {', '.join(changed)} are not those that the run was trained on until "
+            f"step {saved.step:,}; begin a new run, which may begin with its weights (start)"
+        )
+
+
+def fingerprints(cards: Mapping[str, Sequence[Card]]) -> dict[str, tuple[str, ...]]:
+    """What each source reads, by role."""
+    return {role: tuple(card.fingerprint for card in own) for role, own in cards.items()}
 
 
 @dataclass(frozen=True)
@@ -252,6 +270,7 @@ class Keeper:
 
     def _snapshot(self, system: nn.Module, step: int, moments: Mapping[str, Tensor]) -> Snapshot:
         state = here(step, self._place.world, self._training.parallel)
+        state = state.model_copy(update={"corpora": fingerprints(self._cards)})
         card = readme(self._recipe, self._cards, state, self._evaluation)
         tensors = gathered(stored(system), self._place)
         return Snapshot(self._recipe, tensors, moments, state, card)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from trivium.errors import TriviumError
+from trivium.tasks.words.languages import is_spaceless
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Transcript:
     warnings: tuple[str, ...] = ()
 
     @property
+    def between(self) -> str:
+        """What stands between segments: nothing in scripts that part no words."""
+        return "" if is_spaceless(self.language) else " "
+
+    @property
     def text(self) -> str:
         """All that is said, as one line."""
-        return " ".join(segment.text for segment in self.segments if segment.text)
+        return self.between.join(segment.text for segment in self.segments if segment.text)

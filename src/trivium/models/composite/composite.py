@@ -91,6 +91,11 @@ class Composite(nn.Module):
         return cls(CompositeSettings.tiny(), tokenizer)
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of those that the text network was told of, as short as they are known."""
+        return tuple(name for name in self.translator.languages if "_" not in name)
+
+    @property
     def roles(self) -> Mapping[str, tuple[str, ...]]:
         """Utterances and sentences, with their translations; sentences alone without a tower."""
         told = ("text", "language", "translation", "translation_language")

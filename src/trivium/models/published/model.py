@@ -79,6 +79,11 @@ class Published:
                     digest.update(block)
         return digest.hexdigest()
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of those that it knows."""
+        return tuple(self._family.languages)
+
     def can(self, ability: str) -> bool:
         """Whether it can `transcribe`, `translate_speech`, `translate_text`, into some language."""
         return ability in NEEDS and hasattr(self._family, NEEDS[ability])

@@ -12,7 +12,7 @@ from trivium.config import read_json
 from trivium.data.audio import SAMPLE_RATE_HZ, Samples
 from trivium.errors import TriviumError
 from trivium.models.passes import by_length
-from trivium.models.published.codes import code_of
+from trivium.models.published.codes import code_of, short
 from trivium.models.published.network import Written, bare, read, search
 from trivium.models.towers.writing import WritingSettings
 
@@ -37,6 +37,11 @@ class Seamless:
         told = read_json(folder / "generation_config.json")
         self._tokens: dict[str, int] = told.get("text_decoder_lang_to_code_id", {})
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of those that it knows, of two letters where there are such."""
+        return tuple(short(code) for code in self._tokens)
+
     @cached_property
     def _hearing(self) -> Any:
         from transformers import SeamlessM4Tv2ForSpeechToText as Network
@@ -57,8 +62,7 @@ class Seamless:
         told = ability == "read" or to is None
         if told and not language:
             raise TriviumError(
-                f"must be told the language of what it is given, which is {language!r}; name it "
-                "with --language"
+                f"must be told the `language` of what it is given, which is {language!r}"
             )
         for code in ([language] if told else []) + ([] if to is None else [to]):
             code_of(code, self._tokens)

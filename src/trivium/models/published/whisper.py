@@ -48,6 +48,11 @@ class Whisper:
             return "write down English"
         return "write down speech, and translate it into English"
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of those that it writes down."""
+        return tuple(self._tokens) or ("en",)
+
     def check(self, _: str, language: str, to: str | None) -> None:
         """Refuse targets other than English, and languages it does not know."""
         if to is not None and (short(to) != "en" or not self._tokens):

@@ -66,8 +66,8 @@ class DecoderSettings(Settings):
     """The paper has 0.3 for speech alone, 0.1 where texts are translated too."""
     languages: tuple[str, ...] = ()
     """Those that are written, each once: a text begins with a token of its language."""
-    writing: WritingSettings = WritingSettings()
-    """How a text is looked for."""
+    writing: WritingSettings = WritingSettings(max_tokens=512)
+    """How a text is looked for; a token is a character."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -139,6 +139,11 @@ class Tuned(nn.Module):
         """What it classifies."""
         return () if self.settings.classifier is None else (self.settings.classifier.reads,)
 
+    @property
+    def pairs(self) -> bool:
+        """Whether it labels two sentences at once."""
+        return self.settings.classifier is not None and self.settings.classifier.pairs
+
     def prepare(self, parts: dict[str, Batch], _: np.random.Generator) -> dict[str, Batch]:
         """Texts and labels as numbers; rows that cannot be learned from are left out."""
         make = self.preparation

@@ -57,7 +57,8 @@ async function setLibrary() {
   at("kinds").replaceChildren(...kinds.map((kind) => make("label", { className: "chip" },
     make("input", { type: "checkbox", name: "kind", value: kind, checked: true }), KINDS[kind])));
   const known = holds.map(({ language }) => language).filter(Boolean);
-  const tongues = named([...known, ...TONGUES.split(" ")]);
+  const told = models.flatMap(({ languages }) => languages);
+  const tongues = named([...known, ...(told.length ? told : TONGUES.split(" "))]);
   fill("language", [["", "any"], ...named(known)]);
   fill("spoken", [["", "not said"], ...tongues]);
   fill("to", tongues, "en");

@@ -269,6 +269,8 @@ def share_until_fallen(losses: Sequence[float]) -> float:
     """Which share of its lines a loss needs until it has fallen most of its way, smoothed."""
     smooth = [mean(losses[max(0, at - SMOOTH + 1) : at + 1]) for at in range(len(losses))]
     goal = smooth[0] - FALLEN * (smooth[0] - min(smooth))
+    if goal >= smooth[0]:  # it never fell
+        return 1.0
     return next(at for at, loss in enumerate(smooth) if loss <= goal) / max(1, len(smooth) - 1)
 
 
