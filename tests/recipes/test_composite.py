@@ -1,5 +1,6 @@
 """Recipes of `composite`: pairs learned by heart, the stages of a world, the authors' constants."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import sacrebleu
 import torch
 
+from tests.conftest import COLUMNS_OF_CARD, utterance
+from trivium.data.corpus import Card, Corpus, CorpusWriter
 from trivium.data.loader import Stopwatch, load
 from trivium.data.source import Source
 from trivium.models.composite import Composite
@@ -48,36 +51,48 @@ def test_it_translates_32_spoken_sentences_by_heart(tmp_path, world_folder):
     assert sacrebleu.corpus_chrf(heard, [list(batch.texts)]).score > 75
 
 
-def test_the_stages_of_a_world_lead_to_one_model(tmp_path, world_folder):
-    steps = "training.phases.0.steps=2"
-    text = recipe("composite.world_text", [world_folder]).override([
-        *SHORT, steps, "tokens=300", "sources.written.characters=2000",
-        "settings.translator.sizes.d_model=48",
-    ])  # fmt: skip
+@pytest.mark.parametrize("name", ["world", "world_cpu"])
+def test_the_stages_of_a_world_lead_to_one_model(name, tmp_path, world_folder):
+    def made(stage, *others):
+        return recipe(f"composite.{stage}", [world_folder]).override(
+            [*SHORT, "training.phases.0.steps=2", *others]
+        )
+
+    text = made(f"{name}_text", "tokens=300", "sources.written.characters=2000",
+                "settings.translator.sizes.d_model=48")  # fmt: skip
     fit(text, tmp_path / "text")
-    speech = recipe("composite.world_speech", [world_folder]).override([
-        *SHORT, steps, "sources.spoken.seconds=20", "settings.speech.sizes.d_model=48",
-    ])  # fmt: skip
+    speech = made(f"{name}_speech", "sources.spoken.seconds=20", "settings.speech.sizes.d_model=48")
     assert "青" in speech.settings.alphabet
     fit(speech, tmp_path / "speech")
-    made = recipe("composite.world", [world_folder]).override([
-        *SHORT, steps, "training.phases.1.steps=1", "sources.spoken.seconds=30",
-        "sources.written.characters=1000",
-        f'settings.speech={{"source": "{tmp_path}/speech"}}',
-        f'settings.translator={{"source": "{tmp_path}/text"}}',
-    ])  # fmt: skip
-    fitted = fit(made, tmp_path / "run")
-    assert set(fitted.losses) == {*SPOKEN, "mt_written"}
+    both = made(name, "training.phases.1.steps=1", "sources.spoken.seconds=30",
+                f'settings.speech={{"source": "{tmp_path}/speech"}}',
+                f'settings.translator={{"source": "{tmp_path}/text"}}')  # fmt: skip
+    fitted = fit(both, tmp_path / "run")
+    assert set(fitted.losses) == set(both.training.phases[0].weights)
     before, after = Model.load(tmp_path / "speech", "cpu").system, fitted.system
-    frozen = fit(made, tmp_path / "parted", max_steps=2).system
-    name = "layers.3.fc2.weight"
-    first = before.speech.network.get_parameter(name)
-    assert torch.equal(frozen.speech.network.get_parameter(name), first)
-    assert not torch.equal(after.speech.network.get_parameter(name), first)
-    again = fit(made, tmp_path / "parted", resume=True)
+    frozen = fit(both, tmp_path / "parted", max_steps=2).system
+    layer = "layers.3.fc2.weight"
+    first = before.speech.network.get_parameter(layer)
+    assert torch.equal(frozen.speech.network.get_parameter(layer), first)
+    assert not torch.equal(after.speech.network.get_parameter(layer), first)
+    again = fit(both, tmp_path / "parted", resume=True)
     assert again.losses == fitted.losses
     assert set(after.translator.languages) >= {"en", "hi", "ja", "es", "de", "sw"}
     assert len(Model.load(tmp_path / "run", "cpu").translate_text(["a cat"], "en", "sw")) == 1
+
+
+def test_little_swahili_is_at_hand_for_two_cores(tmp_path):
+    rows = [
+        utterance(number, id=f"scene-train-{number:06}-{language}", language=language,
+                  translation="A cat.", translation_language="en")
+        for language in ("sw", "ja") for number in range(20)
+    ]  # fmt: skip
+    with CorpusWriter(tmp_path / "world", Card(**COLUMNS_OF_CARD)) as writer:
+        for row in rows:
+            writer.add("utterances", row)
+    spoken = recipe("composite.world_cpu", [tmp_path / "world"]).sources["spoken"]
+    found = Corpus.open(tmp_path / "world").columns("utterances", ["language"], spoken.filter)
+    assert Counter(found["language"].to_pylist()) == {"ja": 20, "sw": 6}
 
 
 @pytest.mark.parametrize("name", ["composite.medium", "composite.text"])
@@ -130,14 +145,15 @@ def test_without_weights_they_have_the_authors_sizes(name, millions):
     }
 
 
-def test_the_world_has_at_most_eight_million_parameters():
-    parts = {name: recipe(f"composite.{name}", ANYWHERE) for name in ("world_text", "world_speech")}
-    whole = recipe("composite.world", ANYWHERE)
-    towers = {"speech": parts["world_speech"].settings.speech,
-              "translator": parts["world_text"].settings.translator}  # fmt: skip
+@pytest.mark.parametrize(("name", "least"), [("world", 7), ("world_cpu", 5)])
+def test_the_world_has_at_most_eight_million_parameters(name, least):
+    whole, text, speech = (
+        recipe(f"composite.{name}{stage}", ANYWHERE) for stage in ("", "_text", "_speech")
+    )
+    towers = {"speech": speech.settings.speech, "translator": text.settings.translator}
     with torch.device("meta"):
         system = Composite(whole.settings.model_copy(update=towers))
-        system_class("ctc")(parts["world_speech"].settings)
-    assert 7 < sum(p.numel() for p in system.parameters()) / 1e6 <= 8
-    for name, run in (("speech", recipes.SPEECH_RUN), ("translator", recipes.TEXT_RUN)):
-        assert getattr(whole.settings, name).source == f"./{run}"
+        system_class("ctc")(speech.settings)
+    assert least < sum(p.numel() for p in system.parameters()) / 1e6 <= 8
+    for tower, stage in (("speech", "speech"), ("translator", "text")):
+        assert getattr(whole.settings, tower).source == f"./runs/composite.{name}_{stage}"

@@ -46,6 +46,7 @@ Next:{activate}
   open {page} in a browser              hear the sentences, see the pictures
   open {out / "sheet.html"}                   what the corpus holds
   trivium corpus show {out} {PICTURE}-hi --out {folder}
+  trivium translate {folder / PICTURE}-hi.wav --model world-composite --language hi --to en
   trivium library index world-speechclip {out} {folder / "library"} --of picture
   trivium search {folder / "library"} --text "two large red stars" --sheet {folder / "red.html"}
   trivium train clip.tiny --corpus {out} --out {folder / "run"}
