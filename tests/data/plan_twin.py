@@ -1,5 +1,6 @@
 """The twin of the plan: one row at a time, in plain Python."""
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -60,8 +61,8 @@ def slow_buckets(case: Case, drawn: list[int], sizes: list[int]) -> list[int]:
         group = 0 if case.groups is None else int(case.groups[row])
         share = np.float32(drawn[group] / sizes[group] / case.budget)
         place = min(max(bins) - bin_, 2047)
-        mass[place] = mass.get(place, 0.0) + float(np.float32(case.lengths[row] * share))
-    wanted = min(8.0, sum(mass.values()) / 64)
+        mass[place] = mass.get(place, 0.0) + float(case.lengths[row] * share)
+    wanted = min(8.0, math.fsum(mass.values()) / 64)  # exact: a bin may hold just as much
     members: list[list[int]] = [[]]
     for place in sorted(mass):
         if members[-1]:

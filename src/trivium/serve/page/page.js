@@ -57,16 +57,15 @@ async function setLibrary() {
   at("kinds").replaceChildren(...kinds.map((kind) => make("label", { className: "chip" },
     make("input", { type: "checkbox", name: "kind", value: kind, checked: true }), KINDS[kind])));
   const known = holds.map(({ language }) => language).filter(Boolean);
-  const told = models.flatMap(({ languages }) => languages);
-  const tongues = named([...known, ...(told.length ? told : TONGUES.split(" "))]);
+  const told = models.flatMap(({ languages }) => languages).join(" ") || TONGUES;
+  const tongues = named([...known, ...told.split(" ")]);
   fill("language", [["", "any"], ...named(known)]);
   fill("spoken", [["", "not said"], ...tongues]);
   fill("to", tongues, "en");
   const model = chosen[0]?.model ?? models[0].id;
   const { card } = await (await ask(`v1/models/${escaped(model)}`, { tell })).json();
-  const plain = card.replace(/^---\n.*?\n---\n/s, "").trim();
-  at("card").textContent = plain;
-  at("knows").replaceChildren(make("strong", {}, `${model}.`), " ", knowledge(plain));
+  at("card").textContent = card.replace(/^---\n.*?\n---\n/s, "").trim();
+  at("knows").replaceChildren(make("strong", {}, `${model}.`), " ", knowledge(at("card").textContent));
 }
 
 /** What a card says before its sections: the paragraph that begins in bold, else the first. */
