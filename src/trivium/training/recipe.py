@@ -69,6 +69,8 @@ class Recipe(Settings):
     """A run of the same system, a checkpoint or a model that ships: the weights to begin with."""
     tokens: int | None = Field(default=None, ge=260)
     """Size of the vocabulary that is made of the sources' texts, where the system reads any."""
+    tokens_have_case: bool = False
+    """Whether they are counted in texts as they are, and not in lower case."""
     evaluation: EvaluationSettings | None = None
     """What is measured while it trains; null: nothing."""
 
@@ -88,8 +90,7 @@ def build_system(recipe: Recipe, out: Path) -> nn.Module:
     if recipe.tokens is None:
         built: nn.Module = kind(recipe.settings)
     else:
-        keep_case = getattr(kind, "keeps_case", False)
-        built = kind(recipe.settings, _tokenizer(recipe, recipe.tokens, keep_case, out))
+        built = kind(recipe.settings, _tokenizer(recipe, recipe.tokens, out))
     return built
 
 
@@ -142,7 +143,7 @@ def _open(recipe: Recipe, role: str, columns: tuple[str, ...]) -> Source:
     return Source(SourceSettings.parse(changed.model_dump(), f"the source of {role}"))
 
 
-def _tokenizer(recipe: Recipe, tokens: int, keep_case: bool, out: Path) -> Tokenizer:
+def _tokenizer(recipe: Recipe, tokens: int, out: Path) -> Tokenizer:
     """The run's tokenizer: made of the sources' texts once, and kept beside the recipe."""
     path = out / TOKENIZER
     if not path.exists():
@@ -156,6 +157,6 @@ def _tokenizer(recipe: Recipe, tokens: int, keep_case: bool, out: Path) -> Token
             .to_pylist()
             if text
         ]
-        made = train_tokenizer(texts, tokens, keep_case=keep_case)
+        made = train_tokenizer(texts, tokens, keep_case=recipe.tokens_have_case)
         checkpoint.write_file(path, made.to_str())
     return read_tokenizer(out)

@@ -57,8 +57,6 @@ class Composite(nn.Module):
     pair_objectives: ClassVar[tuple[str, ...]] = ()
     told_language: ClassVar[bool] = True
     """It has to be told the language of what it hears or reads."""
-    keeps_case: ClassVar[bool] = True
-    """It writes the texts that it learns from, so their capitals are tokens too."""
 
     def __init__(self, settings: CompositeSettings, tokenizer: Tokenizer | None = None) -> None:
         super().__init__()

@@ -116,6 +116,7 @@ TEST = CompositeStudySettings(
             dropout=0.0,
             attention_dropout=0.0,
             max_position_embeddings=128,
+            vocab_size=1_024,
             **{
                 f"{half}_{name}": value
                 for half in ("encoder", "decoder")
