@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from tests.training.test_loop import assert_same_run, build, corpus, recipe, tensors, untimed
+from trivium.errors import SettingsError
 from trivium.tasks.score import Score, Signature
 from trivium.training.evaluation import EvaluationSettings, undisturbed
 from trivium.training.loop import fit
@@ -101,10 +102,13 @@ def test_the_best_is_kept_beside_the_newest(tmp_path, corpus):
     assert [path.name for path in RunFolder(tmp_path).checkpoints()] == ["step-00000030"]
 
 
-def test_what_a_run_left_that_never_saved_is_forgotten(tmp_path, corpus):
+def test_a_run_that_never_saved_hands_nothing_on(tmp_path, corpus):
     fit(measured(corpus), tmp_path, build=build, evaluate=Weighing([99.0] * 5))
     shutil.rmtree(tmp_path / "checkpoints")
     (tmp_path / "tokenizer.json").write_text("of other texts")
+    with pytest.raises(SettingsError, match="best is the best of a run without a checkpoint"):
+        fit(measured(corpus), tmp_path, build=build)
+    RunFolder(tmp_path).best.rename(tmp_path / "kept")
     fit(measured(corpus), tmp_path, build=build, evaluate=Weighing([1.0] * 5))
     assert Score.load(RunFolder(tmp_path).best / "score.json").values["weight"] == 1.0
     assert not (tmp_path / "tokenizer.json").exists()

@@ -35,20 +35,9 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(PICTURE_SUFFIXES, "picture"),
     ".txt": "text",
 }
-# What a library says of every item; other columns are the source's own.
-TOLD = (
-    "id",
-    "kind",
-    "source",
-    "language",
-    "speaker",
-    "seconds",
-    "text",
-    "stamp",
-    "vector",
-    "cosine",
-    "library",
-)  # the last two of what is found
+# What a library says of every item, and of what is found; other columns are the source's own.
+TOLD = ("id", "kind", "source", "language", "speaker", "seconds", "text", "stamp", "vector",
+        "cosine", "library")  # fmt: skip
 # Columns of a corpus that are no news of an item.
 SILENT = ("id", "path", "offset", "characters", "phones", "extra")
 

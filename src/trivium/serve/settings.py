@@ -1,6 +1,8 @@
 """What a server serves, where, and what it takes from whom."""
 
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -96,11 +98,11 @@ class ServeSettings(Settings):
         """Names that clients may call the server by."""
         if self.hosts:
             return tuple(name.lower() for name in self.hosts)
-        if self.host in EVERYWHERE:
-            return ("*",)
+        with suppress(ValueError):  # a name is no address
+            if ip_address(self.host).is_unspecified:
+                return ("*",)
         return (self.host.lower(),) if self.open_to_others else LOOPBACK
 
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (told apart, not listened at)
 LISTS = ("libraries", "models", "hosts")

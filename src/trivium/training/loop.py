@@ -276,6 +276,11 @@ def _begin(folder: RunFolder, recipe: Recipe, resume: bool, place: Place) -> Non
         raise SettingsError(
             f"{folder.path} holds a run; continue it with --resume, or name another folder"
         )
+    elif folder.best.exists():
+        raise SettingsError(
+            f"{folder.best} is the best of a run without a checkpoint to continue from; move it "
+            "away, or name another folder"
+        )
     if place.is_first:
         folder.path.mkdir(parents=True, exist_ok=True)
         if not resume:

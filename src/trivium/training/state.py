@@ -132,8 +132,7 @@ class RunFolder:
         return target
 
     def forget(self) -> None:
-        """Take away what a run left that ended before its first checkpoint."""
-        shutil.rmtree(self.best, ignore_errors=True)
+        """Take away the tokens of a run that ended before its first checkpoint."""
         (self.path / TOKENIZER).unlink(missing_ok=True)
 
     def save_best(self, snapshot: Snapshot, score: str) -> None:
